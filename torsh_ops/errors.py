@@ -1,0 +1,33 @@
+"""One error family; each child also is the built-in error that PyTorch raises in its place."""
+
+
+class TorshError(Exception):
+    """Base of every error that torsh_ops raises on purpose."""
+
+
+class ShapeError(TorshError, RuntimeError):
+    """Shapes that do not fit one another or the operation."""
+
+
+class DTypeError(TorshError, RuntimeError):
+    """A dtype that the operation does not take."""
+
+
+class OperandError(TorshError, TypeError):
+    """An operand of a type that is no tensor, array or number."""
+
+
+class ArgumentError(TorshError, ValueError):
+    """An argument whose value the operation does not take."""
+
+
+class DimError(TorshError, IndexError):
+    """A dimension or index out of range."""
+
+
+class DeviceError(TorshError, RuntimeError):
+    """A device that does not exist here."""
+
+
+class GradError(TorshError, RuntimeError):
+    """A gradient that cannot be computed."""

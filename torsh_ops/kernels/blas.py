@@ -1,0 +1,103 @@
+"""GEMM from OpenBLAS, called from compiled code: the function's address is bound when a kernel is loaded."""
+
+import ctypes
+import os
+
+import llvmlite.binding
+import scipy_openblas32
+from numba import njit, types
+from numba.extending import overload
+
+from torsh_ops.kernels.vector import SERIAL
+
+_PATH = f"{scipy_openblas32.get_lib_dir()}/{scipy_openblas32.get_library(fullname=True)}"
+
+
+def _load() -> ctypes.CDLL:
+    """Load OpenBLAS for the life of the process, where the kernels find it; it starts no thread of its own."""
+    before = os.environ.get("OPENBLAS_NUM_THREADS")
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    try:
+        llvmlite.binding.load_library_permanently(_PATH)
+    finally:
+        if before is None:
+            del os.environ["OPENBLAS_NUM_THREADS"]
+        else:
+            os.environ["OPENBLAS_NUM_THREADS"] = before
+    library = ctypes.CDLL(_PATH)
+    library.scipy_openblas_get_config.restype = ctypes.c_char_p
+    library.scipy_openblas_get_corename.restype = ctypes.c_char_p
+    return library
+
+
+_library = _load()
+
+
+def describe() -> dict[str, str]:
+    """Return OpenBLAS's version and build, and the kernel it chose for this CPU."""
+    return {
+        "build": _library.scipy_openblas_get_config().decode(),
+        "core": _library.scipy_openblas_get_corename().decode(),
+    }
+
+
+_ROW_MAJOR, _PLAIN, _TRANSPOSED = 101, 111, 112
+
+
+def _cblas_gemm(letter, real):
+    i, p = types.int32, types.CPointer(real)
+    return types.ExternalFunction(
+        f"scipy_cblas_{letter}gemm", types.void(i, i, i, i, i, i, real, p, i, p, i, real, p, i)
+    )
+
+
+_sgemm = _cblas_gemm("s", types.float32)
+_dgemm = _cblas_gemm("d", types.float64)
+
+
+def _call(order, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc):
+    """cblas_?gemm of the arrays' dtype."""
+    raise NotImplementedError
+
+
+@overload(_call, inline="always")
+def _call_form(order, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc):
+    if c.dtype == types.float32:
+        return lambda order, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc: _sgemm(
+            order, ta, tb, m, n, k, alpha, a.ctypes, lda, b.ctypes, ldb, beta, c.ctypes, ldc
+        )
+    return lambda order, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc: _dgemm(
+        order, ta, tb, m, n, k, alpha, a.ctypes, lda, b.ctypes, ldb, beta, c.ctypes, ldc
+    )
+
+
+@njit(forceinline=True, **SERIAL)
+def leading(a):
+    """The distance between rows in elements; of a single row, whose stride may be anything, its length."""
+    return max(a.strides[0] // a.itemsize, a.shape[1], 1)
+
+
+@njit(**SERIAL)
+def gemm(a, transpose_a, b, transpose_b, beta, out):
+    """`out = A @ B + beta * out` of matrices whose rows are contiguous (any distance between rows).
+
+    `a` holds A, or A transposed when `transpose_a`; `b` likewise. float32 or float64, one dtype.
+    """
+    m, n = out.shape
+    k = a.shape[0] if transpose_a else a.shape[1]
+    _call(
+        _ROW_MAJOR, _TRANSPOSED if transpose_a else _PLAIN, _TRANSPOSED if transpose_b else _PLAIN, m, n, k, 1.0,
+        a, leading(a), b, leading(b), beta, out, leading(out),
+    )  # fmt: skip
+
+
+@njit(**SERIAL)
+def batched_gemm(a, transpose_a, b, transpose_b, beta, out):
+    """`gemm` for each matrix of (batch, rows, columns) arrays; a batch stride of 0 repeats one matrix."""
+    batch, m, n = out.shape
+    k = a.shape[1] if transpose_a else a.shape[2]
+    for i in range(batch):
+        _call(
+            _ROW_MAJOR, _TRANSPOSED if transpose_a else _PLAIN, _TRANSPOSED if transpose_b else _PLAIN, m, n, k, 1.0,
+            a[i], leading(a[i]), b[i], leading(b[i]), beta, out[i], leading(out[i]),
+        )  # fmt: skip

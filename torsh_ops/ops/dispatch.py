@@ -1,0 +1,213 @@
+"""From tensors to kernels: operands are checked, promoted and broadcast here, once for all element-wise operators."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from torsh_ops import dtypes, memory, threads
+from torsh_ops.autograd import is_grad_enabled, record
+from torsh_ops.dtypes import dtype
+from torsh_ops.errors import DTypeError, GradError, OperandError, ShapeError
+from torsh_ops.tensor import Tensor
+
+Number = bool | int | float
+Operand = Tensor | Number
+Kernel = Callable[..., Any]
+
+_BOOL = np.dtype(bool)
+
+
+def need_tensor(op: Callable[..., Any], value: object, name: str = "input") -> Tensor:
+    """Return `value` when it is a tensor; raise OperandError otherwise."""
+    if isinstance(value, Tensor):
+        return value
+    hint = "; torsh_ops.from_numpy wraps an array" if isinstance(value, np.ndarray) else ""
+    raise OperandError(f"{op.__name__}(): argument {name!r} must be Tensor, not {type(value).__name__}{hint}")
+
+
+def result_type(*operands: Operand) -> dtype:
+    """Return the dtype that an arithmetic operation on the operands gives, by PyTorch's rules."""
+    dimensioned, zero_dim, scalars = [], [], []
+    for x in operands:
+        if not isinstance(x, Tensor):
+            scalars.append(dtypes.of_scalar(x))
+        elif x._array.ndim:
+            dimensioned.append(x.dtype)
+        else:
+            zero_dim.append(x.dtype)
+    return dtypes.promote(dimensioned, zero_dim, scalars)
+
+
+def broadcast_shapes(*shapes: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the common shape, or raise ShapeError with the sizes that differ and where."""
+    ndim = max(map(len, shapes), default=0)
+    padded = [(1,) * (ndim - len(s)) + tuple(s) for s in shapes]
+    result = []
+    for d, sizes in enumerate(zip(*padded, strict=True)):
+        size = next((s for s in sizes if s != 1), 1)
+        for other in sizes:
+            if other not in (1, size):
+                raise ShapeError(
+                    f"The size of tensor a ({sizes[0]}) must match the size of tensor b ({other}) at non-singleton "
+                    f"dimension {d}: shapes {' and '.join(str(tuple(s)) for s in shapes)} do not broadcast"
+                )
+        result.append(size)
+    return tuple(result)
+
+
+def contiguous_array(x: Tensor, np_dtype: np.dtype | None = None) -> np.ndarray:
+    """Return the tensor's array, C-contiguous and of `np_dtype`: itself when it already is, else a pooled copy."""
+    array = x._array
+    if array.flags.c_contiguous and (np_dtype is None or array.dtype == np_dtype):
+        return array
+    copy = memory.empty(array.shape, array.dtype if np_dtype is None else np_dtype)
+    np.copyto(copy, array, casting="unsafe")
+    return copy
+
+
+def unary(op: Callable[..., Any], kernel: Kernel, input: Tensor, out: Tensor | None = None) -> Tensor:
+    """Run a floating-point function of one tensor; integers and bools become the default dtype first."""
+    array = need_tensor(op, input)._array
+    if array.dtype.kind != "f" or not array.flags.c_contiguous:
+        wanted = array.dtype if array.dtype.kind == "f" else dtypes.get_default_dtype().numpy
+        array = contiguous_array(input, wanted)
+    result = (
+        memory.empty(array.shape, array.dtype) if out is None else _target(op, out, array.shape, array.dtype, input)
+    )
+    threads.elementwise(kernel, array, result)
+    if out is not None:
+        return _deliver(result, out)
+    tensor = Tensor(result)
+    return record(op, tensor, (input,)) if input.requires_grad else tensor
+
+
+def binary(
+    op: Callable[..., Any],
+    kernel: Kernel,
+    ufunc: Kernel,
+    input: Operand,
+    other: Operand,
+    out: Tensor | None = None,
+    *,
+    result_dtype: np.dtype | None = None,
+    true_division: bool = False,
+) -> Tensor:
+    """Run a function of two operands: the kernel on contiguous arrays of one shape and dtype, NumPy's on the rest.
+
+    `result_dtype` is the result's where it is not the operands' (bool for comparisons). `true_division` turns
+    integers into the default floating dtype first.
+    """
+    x, y, like = _pair(input, other)
+    if like is None or out is not None or (true_division and like.dtype.kind != "f"):
+        return _general(op, kernel, ufunc, input, other, out, result_dtype, true_division)
+    result = memory.empty(like.shape, result_dtype or like.dtype)
+    threads.elementwise(kernel, x, y, result)
+    tensor = Tensor(result)
+    if (isinstance(input, Tensor) and input.requires_grad) or (isinstance(other, Tensor) and other.requires_grad):
+        return record(op, tensor, (input, other))
+    return tensor
+
+
+def _pair(input: Operand, other: Operand) -> tuple[Any, Any, np.ndarray | None]:
+    """Return what the kernel can take as it is, and an array of the result's shape; None when it cannot."""
+    if isinstance(input, Tensor):
+        a = input._array
+        if isinstance(other, Tensor):
+            b = other._array
+            fits = a.dtype is b.dtype and a.shape == b.shape and a.flags.c_contiguous and b.flags.c_contiguous
+            return a, b, a if fits and a.dtype is not _BOOL else None
+        if a.dtype.kind == "f" and a.flags.c_contiguous and isinstance(other, (int, float)):
+            return a, float(other), a
+    elif isinstance(other, Tensor) and isinstance(input, (int, float)):
+        b = other._array
+        if b.dtype.kind == "f" and b.flags.c_contiguous:
+            return float(input), b, b
+    return None, None, None
+
+
+def _general(
+    op: Callable[..., Any],
+    kernel: Kernel,
+    ufunc: Kernel,
+    input: Operand,
+    other: Operand,
+    out: Tensor | None,
+    result_dtype: np.dtype | None,
+    true_division: bool,
+) -> Tensor:
+    for name, value in (("input", input), ("other", other)):
+        if not isinstance(value, (Tensor, bool, int, float)):
+            need_tensor(op, value, name)
+    common = result_type(input, other).numpy
+    if true_division and common.kind != "f":
+        common = dtypes.get_default_dtype().numpy
+    a, b = (_cast(v, common) for v in (input, other))
+    shape = broadcast_shapes(a.shape, b.shape)
+    dtype_out = result_dtype or common
+    result = memory.empty(shape, dtype_out) if out is None else _target(op, out, shape, dtype_out, input, other)
+    # The machine's own overflow and invalid results are results, as in PyTorch: no warning.
+    with np.errstate(all="ignore"):
+        ufunc(a, b, out=result)
+    if out is not None:
+        return _deliver(result, out)
+    return record(op, Tensor(result), (input, other))
+
+
+def _cast(value: Operand, np_dtype: np.dtype) -> np.ndarray:
+    if isinstance(value, Tensor):
+        return value._array.astype(np_dtype, copy=False)
+    return np.asarray(value, np_dtype)
+
+
+def _target(
+    op: Callable[..., Any], out: Tensor, shape: tuple[int, ...], np_dtype: np.dtype, *inputs: Any
+) -> np.ndarray:
+    """Return the array to compute into for `out=`: its own memory where no input looks into it at another offset."""
+    need_tensor(op, out, "out")
+    check_writable(op, out, *inputs)
+    if out.shape != shape:
+        raise ShapeError(f"{op.__name__}(): out has shape {out.shape}, but the result has shape {shape}")
+    own = out._array
+    moved = any(
+        isinstance(x, Tensor)
+        and np.may_share_memory(own, x._array)
+        and (x._array.ctypes.data != own.ctypes.data or x._array.strides != own.strides)
+        for x in inputs
+    )
+    if own.dtype != np_dtype or not own.flags.c_contiguous or moved:
+        return memory.empty(shape, np_dtype)
+    return own
+
+
+def _deliver(result: np.ndarray, out: Tensor) -> Tensor:
+    if result is not out._array:
+        if not np.can_cast(result.dtype, out._array.dtype, "same_kind"):
+            raise DTypeError(f"result type {dtypes.of_array(result)} can't be cast to the output type {out.dtype}")
+        np.copyto(out._array, result, casting="same_kind")
+    out._bump()
+    return out
+
+
+def check_writable(op: Callable[..., Any], target: Tensor, *inputs: Any) -> None:
+    """Raise GradError when writing to `target` would lose a gradient; in-place work is never recorded."""
+    if not is_grad_enabled():
+        return
+    if target.requires_grad and target.is_leaf:
+        raise GradError("a leaf tensor that requires grad is being used in an in-place operation; use no_grad()")
+    if target.requires_grad or any(isinstance(x, Tensor) and x.requires_grad for x in inputs):
+        raise GradError(
+            f"{op.__name__}() in place or with out= is not recorded, and an operand requires grad; "
+            "use the form that returns a new tensor, or no_grad()"
+        )
+
+
+def in_place(op: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Return the method that writes the result of `op` into its first operand, which must be able to hold it."""
+
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        return op(self, *args, **kwargs, out=self)
+
+    method.__name__ = method.__qualname__ = f"{op.__name__}_"
+    method.__doc__ = f"Do `{op.__name__}` in place and return the tensor; see torsh_ops.{op.__name__}."
+    return method

@@ -1,0 +1,406 @@
+"""Element-wise operators. Operands broadcast and promote as in PyTorch; `out=` writes into an existing tensor."""
+
+from typing import Any
+
+import numpy as np
+
+from torsh_ops import dtypes, memory
+from torsh_ops.autograd import record
+from torsh_ops.dtypes import as_dtype, dtype
+from torsh_ops.errors import ArgumentError, DTypeError, ShapeError
+from torsh_ops.kernels import binary as bk
+from torsh_ops.kernels import unary as uk
+from torsh_ops.ops.dispatch import (
+    Operand,
+    binary,
+    broadcast_shapes,
+    check_writable,
+    need_tensor,
+    result_type,
+    unary,
+)
+from torsh_ops.tensor import Tensor
+from torsh_ops.tensor import device as make_device
+
+_BOOL = np.dtype(bool)
+
+
+def add(input: Operand, other: Operand, *, alpha: float = 1, out: Tensor | None = None) -> Tensor:
+    """`input + alpha * other`."""
+    return binary(add, bk.add, np.add, input, other if alpha == 1 else mul(other, alpha), out)
+
+
+def sub(input: Operand, other: Operand, *, alpha: float = 1, out: Tensor | None = None) -> Tensor:
+    """`input - alpha * other`; raises DTypeError on bool operands."""
+    if _any_bool(input, other):
+        raise DTypeError("subtraction, the `-` operator, with a bool tensor is not supported; use `~` or logical_not()")
+    return binary(sub, bk.sub, np.subtract, input, other if alpha == 1 else mul(other, alpha), out)
+
+
+def _any_bool(*operands: Operand) -> bool:
+    return any(x._array.dtype is _BOOL if isinstance(x, Tensor) else isinstance(x, bool) for x in operands)
+
+
+def mul(input: Operand, other: Operand, *, out: Tensor | None = None) -> Tensor:
+    """`input * other`."""
+    return binary(mul, bk.mul, np.multiply, input, other, out)
+
+
+def div(input: Operand, other: Operand, *, rounding_mode: str | None = None, out: Tensor | None = None) -> Tensor:
+    """`input / other`, of integers in the default floating dtype; rounding_mode "floor" or "trunc" keeps them."""
+    if rounding_mode is None:
+        return binary(div, bk.div, np.true_divide, input, other, out, true_division=True)
+    if rounding_mode == "floor":
+        return floor_divide(input, other, out=out)
+    if rounding_mode == "trunc":
+        return binary(div, _no_kernel(_trunc_divide), _trunc_divide, _no_zero(input, other), other, out)
+    raise ArgumentError(f"div expected rounding_mode to be one of None, 'trunc', or 'floor', but got {rounding_mode!r}")
+
+
+def _trunc_divide(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
+    if out.dtype.kind == "f":
+        np.trunc(np.true_divide(a, b), out=out)
+    else:
+        np.subtract(a, np.fmod(a, b), out=out)
+        np.floor_divide(out, b, out=out)
+
+
+def _no_kernel(ufunc: Any) -> Any:
+    """Return `ufunc` in a kernel's clothes: for functions rare enough that NumPy's own loop will do."""
+
+    def kernel(x: Any, y: Any, out: np.ndarray) -> None:
+        with np.errstate(all="ignore"):
+            ufunc(x, y, out=out)
+
+    return kernel
+
+
+def _no_zero(input: Operand, other: Operand) -> Operand:
+    """Return `input`, or raise where PyTorch does: bools, and an integer division by zero."""
+    common = result_type(input, other)
+    if common is dtypes.bool_:
+        raise DTypeError("rounded division and remainder are not implemented for bool tensors; convert with .to(...)")
+    nothing = isinstance(input, Tensor) and input.numel() == 0
+    if common.category == 1 and not nothing and not np.all(other._array if isinstance(other, Tensor) else other):
+        raise ArgumentError("ZeroDivisionError: an integer tensor is divided by zero")
+    return input
+
+
+def floor_divide(input: Operand, other: Operand, *, out: Tensor | None = None) -> Tensor:
+    """`input // other`, rounded towards minus infinity; raises ArgumentError on an integer division by zero."""
+    return binary(floor_divide, _no_kernel(np.floor_divide), np.floor_divide, _no_zero(input, other), other, out)
+
+
+def remainder(input: Operand, other: Operand, *, out: Tensor | None = None) -> Tensor:
+    """`input % other` with the sign of `other`; raises ArgumentError on an integer division by zero."""
+    return binary(remainder, _no_kernel(np.remainder), np.remainder, _no_zero(input, other), other, out)
+
+
+def pow(input: Operand, exponent: Operand, *, out: Tensor | None = None) -> Tensor:
+    """`input ** exponent`; raises ArgumentError on integers to a negative integer power."""
+    common = result_type(input, exponent)
+    if common is dtypes.bool_:
+        raise DTypeError("pow is not implemented for bool tensors; convert them with .to(...)")
+    if common.category == 1 and np.any((exponent._array if isinstance(exponent, Tensor) else exponent) < 0):
+        raise ArgumentError("Integers to negative integer powers are not allowed.")
+    if not isinstance(exponent, Tensor) and exponent == 2:
+        return binary(pow, _square, np.power, input, exponent, out)
+    return binary(pow, _no_kernel(np.power), np.power, input, exponent, out)
+
+
+def _square(x: np.ndarray, exponent: float, out: np.ndarray) -> None:
+    bk.mul(x, x, out)
+
+
+def maximum(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The greater of the two; NaN where either is."""
+    return binary(maximum, bk.maximum_, np.maximum, need_tensor(maximum, input), need_tensor(maximum, other), out)
+
+
+def minimum(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The smaller of the two; NaN where either is."""
+    return binary(minimum, bk.minimum_, np.minimum, need_tensor(minimum, input), need_tensor(minimum, other), out)
+
+
+def eq(input: Operand, other: Operand, *, out: Tensor | None = None) -> Tensor:
+    """`input == other` as bool."""
+    return binary(eq, bk.eq, np.equal, input, other, out, result_dtype=_BOOL)
+
+
+def ne(input: Operand, other: Operand, *, out: Tensor | None = None) -> Tensor:
+    """`input != other` as bool."""
+    return binary(ne, bk.ne, np.not_equal, input, other, out, result_dtype=_BOOL)
+
+
+def lt(input: Operand, other: Operand, *, out: Tensor | None = None) -> Tensor:
+    """`input < other` as bool."""
+    return binary(lt, bk.lt, np.less, input, other, out, result_dtype=_BOOL)
+
+
+def le(input: Operand, other: Operand, *, out: Tensor | None = None) -> Tensor:
+    """`input <= other` as bool."""
+    return binary(le, bk.le, np.less_equal, input, other, out, result_dtype=_BOOL)
+
+
+def gt(input: Operand, other: Operand, *, out: Tensor | None = None) -> Tensor:
+    """`input > other` as bool."""
+    return binary(gt, bk.gt, np.greater, input, other, out, result_dtype=_BOOL)
+
+
+def ge(input: Operand, other: Operand, *, out: Tensor | None = None) -> Tensor:
+    """`input >= other` as bool."""
+    return binary(ge, bk.ge, np.greater_equal, input, other, out, result_dtype=_BOOL)
+
+
+def logical_and(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """`input and other`, of what is not zero, as bool."""
+    return binary(logical_and, _no_kernel(np.logical_and), np.logical_and, input, other, out, result_dtype=_BOOL)
+
+
+def logical_or(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """`input or other`, of what is not zero, as bool."""
+    return binary(logical_or, _no_kernel(np.logical_or), np.logical_or, input, other, out, result_dtype=_BOOL)
+
+
+def bitwise_and(input: Operand, other: Operand, *, out: Tensor | None = None) -> Tensor:
+    """`input & other`, bit by bit of integers, `and` of bools."""
+    _need_whole(bitwise_and, input, other)
+    return binary(bitwise_and, _no_kernel(np.bitwise_and), np.bitwise_and, input, other, out)
+
+
+def bitwise_or(input: Operand, other: Operand, *, out: Tensor | None = None) -> Tensor:
+    """`input | other`, bit by bit of integers, `or` of bools."""
+    _need_whole(bitwise_or, input, other)
+    return binary(bitwise_or, _no_kernel(np.bitwise_or), np.bitwise_or, input, other, out)
+
+
+def bitwise_not(input: Tensor) -> Tensor:
+    """`~input`, bit by bit of integers, `not` of bools."""
+    _need_whole(bitwise_not, need_tensor(bitwise_not, input))
+    return Tensor(np.asarray(np.bitwise_not(input._array)))
+
+
+def _need_whole(op: Any, *operands: Operand) -> None:
+    if result_type(*operands).is_floating_point:
+        raise DTypeError(f"{op.__name__} is not implemented for floating-point tensors")
+
+
+def logical_not(input: Tensor) -> Tensor:
+    """`not input`, of what is not zero, as bool."""
+    return Tensor(np.asarray(np.logical_not(need_tensor(logical_not, input)._array)))
+
+
+def neg(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """`-input`; raises DTypeError on bool."""
+    if need_tensor(neg, input)._array.dtype is _BOOL:
+        raise DTypeError("negation, the `-` operator, on a bool tensor is not supported; use logical_not")
+    if not input.is_floating_point():
+        return binary(neg, bk.sub, np.subtract, 0, input, out)
+    return unary(neg, uk.neg, input, out)
+
+
+def abs(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """`|input|`."""
+    if not need_tensor(abs, input).is_floating_point():
+        return maximum(input, neg(input), out=out)
+    return unary(abs, uk.absolute, input, out)
+
+
+def exp(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """`e ** input`; float32 to 1 ulp."""
+    return unary(exp, uk.exp, input, out)
+
+
+def log(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Natural logarithm; float32 to 1 ulp."""
+    return unary(log, uk.log, input, out)
+
+
+def sqrt(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Square root."""
+    return unary(sqrt, uk.sqrt, input, out)
+
+
+def rsqrt(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """`1 / sqrt(input)`."""
+    return unary(rsqrt, uk.rsqrt, input, out)
+
+
+def reciprocal(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """`1 / input`."""
+    return div(1.0, need_tensor(reciprocal, input), out=out)
+
+
+def square(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """`input ** 2`."""
+    return mul(need_tensor(square, input), input, out=out)
+
+
+def tanh(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Hyperbolic tangent."""
+    return unary(tanh, uk.tanh, input, out)
+
+
+def sigmoid(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """`1 / (1 + exp(-input))`."""
+    return unary(sigmoid, uk.sigmoid, input, out)
+
+
+def erf(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Error function."""
+    return unary(erf, uk.erf, input, out)
+
+
+def relu(input: Tensor, inplace: bool = False) -> Tensor:
+    """`max(input, 0)`; NaN stays."""
+    if not need_tensor(relu, input).is_floating_point():
+        return clamp(input, min=0)
+    return unary(relu, uk.relu, input, input if inplace else None)
+
+
+def silu(input: Tensor, inplace: bool = False) -> Tensor:
+    """`input * sigmoid(input)`. Elfwing et al. 2017."""
+    return unary(silu, uk.silu, input, input if inplace else None)
+
+
+def gelu(input: Tensor, approximate: str = "none") -> Tensor:
+    """`input * Phi(input)`, the exact form with erf, or the tanh form. Hendrycks and Gimpel 2016.
+
+    Raises ArgumentError when `approximate` is neither "none" nor "tanh".
+    """
+    if approximate == "none":
+        return unary(gelu, uk.gelu, input)
+    if approximate == "tanh":
+        return unary(gelu_tanh, uk.gelu_tanh, input)
+    raise ArgumentError(f"gelu: approximate must be 'none' or 'tanh', but got {approximate!r}")
+
+
+def gelu_tanh(input: Tensor) -> Tensor:
+    """`gelu` in its tanh form."""
+    return gelu(input, "tanh")
+
+
+def clamp(
+    input: Tensor, min: Operand | None = None, max: Operand | None = None, *, out: Tensor | None = None
+) -> Tensor:
+    """`input` held between `min` and `max`; NaN stays. Raises ArgumentError when both are None."""
+    if min is None and max is None:
+        raise ArgumentError("torsh_ops.clamp: at least one of 'min' or 'max' must not be None")
+    if min is not None:
+        input = binary(clamp_min, bk.maximum_, np.maximum, need_tensor(clamp, input), min, out)
+    if max is not None:
+        input = binary(clamp_max, bk.minimum_, np.minimum, need_tensor(clamp, input), max, out)
+    return input
+
+
+def clamp_min(input: Tensor, min: Operand) -> Tensor:
+    """`input`, at least `min`."""
+    return clamp(input, min=min)
+
+
+def clamp_max(input: Tensor, max: Operand) -> Tensor:
+    """`input`, at most `max`."""
+    return clamp(input, max=max)
+
+
+def where(condition: Tensor, input: Operand, other: Operand) -> Tensor:
+    """`input` where `condition` is true, else `other`; all three broadcast.
+
+    Raises DTypeError when `condition` is not bool.
+    """
+    if need_tensor(where, condition, "condition")._array.dtype is not _BOOL:
+        raise DTypeError(f"where expected condition to be a bool tensor, but got {condition.dtype}")
+    np_dtype = result_type(input, other).numpy
+    a, b = (v._array if isinstance(v, Tensor) else np.asarray(v, np_dtype) for v in (input, other))
+    shape = broadcast_shapes(condition.shape, a.shape, b.shape)
+    result = memory.empty(shape, np_dtype)
+    np.copyto(result, b, casting="unsafe")
+    np.copyto(result, a, casting="unsafe", where=condition._array)
+    return record(where, Tensor(result), (condition, input, other))
+
+
+def isnan(input: Tensor) -> Tensor:
+    """True where NaN."""
+    return Tensor(np.asarray(np.isnan(need_tensor(isnan, input)._array)))
+
+
+def isinf(input: Tensor) -> Tensor:
+    """True where plus or minus infinity."""
+    return Tensor(np.asarray(np.isinf(need_tensor(isinf, input)._array)))
+
+
+def isfinite(input: Tensor) -> Tensor:
+    """True where neither NaN nor infinite."""
+    return Tensor(np.asarray(np.isfinite(need_tensor(isfinite, input)._array)))
+
+
+def clone(input: Tensor) -> Tensor:
+    """A contiguous copy; gradients flow through it."""
+    array = need_tensor(clone, input)._array
+    copy = memory.empty(array.shape, array.dtype)
+    np.copyto(copy, array)
+    return record(clone, Tensor(copy), (input,))
+
+
+def to(input: Tensor, dtype: dtype | Any = None, device: Any = None, *, copy: bool = False) -> Tensor:
+    """`input` in another dtype; itself when it already is and no copy is asked for."""
+    if isinstance(dtype, (str, make_device)):
+        dtype, device = None, dtype
+    if device is not None:
+        make_device(device)
+    wanted = need_tensor(to, input).dtype if dtype is None else as_dtype(dtype)
+    if wanted is input.dtype and not copy:
+        return input
+    result = memory.empty(input.shape, wanted.numpy)
+    with np.errstate(all="ignore"):
+        np.copyto(result, input._array, casting="unsafe")
+    return record(to, Tensor(result), (input,))
+
+
+def copy_(self: Tensor, src: Tensor) -> Tensor:
+    """Copy `src`, broadcast and cast, into this tensor."""
+    check_writable(copy_, self, src)
+    if broadcast_shapes(self.shape, need_tensor(copy_, src, "src").shape) != self.shape:
+        raise ShapeError(f"copy_(): a source of shape {src.shape} does not fit into shape {self.shape}")
+    with np.errstate(all="ignore"):
+        np.copyto(self._array, src._array, casting="unsafe")
+    self._bump()
+    return self
+
+
+def fill_(self: Tensor, value: Operand) -> Tensor:
+    """Set every element to `value`."""
+    check_writable(fill_, self)
+    self._array[...] = value.item() if isinstance(value, Tensor) else value
+    self._bump()
+    return self
+
+
+def zero_(self: Tensor) -> Tensor:
+    """Set every element to 0."""
+    return fill_(self, 0)
+
+
+def float_(self: Tensor) -> Tensor:
+    """The tensor as float32."""
+    return to(self, dtypes.float32)
+
+
+def double_(self: Tensor) -> Tensor:
+    """The tensor as float64."""
+    return to(self, dtypes.float64)
+
+
+def long_(self: Tensor) -> Tensor:
+    """The tensor as int64."""
+    return to(self, dtypes.int64)
+
+
+def int_(self: Tensor) -> Tensor:
+    """The tensor as int32."""
+    return to(self, dtypes.int32)
+
+
+def bool_(self: Tensor) -> Tensor:
+    """The tensor as bool: what is not zero."""
+    return to(self, dtypes.bool_)
