@@ -289,7 +289,8 @@ def check_dims(dims: int | tuple[int, ...] | list[int] | None, ndim: int) -> tup
     if dims is None or dims == () or dims == []:
         return tuple(range(ndim))
     if isinstance(dims, int):
-        dims = (dims,)
+        wrapped_dim = check_dim(dims, ndim)
+        return (wrapped_dim,) if ndim else ()
     wrapped = sorted(check_dim(d, ndim) for d in dims)
     if len(set(wrapped)) != len(wrapped):
         raise ArgumentError(f"a dim appears twice in {tuple(dims)}")

@@ -83,14 +83,20 @@ def parts(n: int, elements: int) -> list[slice]:
 
 
 def elementwise(kernel: Callable[..., Any], *arrays: Any) -> None:
-    """Run a kernel over C-contiguous arrays of one size (numbers are passed on), flat ranges to each thread."""
+    """Run a kernel over C-contiguous arrays, ranges of the first axis of `out` to each thread.
+
+    Arrays of the size of `out` are cut with it; numbers and smaller arrays, which repeat, go to each thread whole.
+    """
     out = arrays[-1]
     if _count == 1 or out.size < WORTH_ELEMENTS:
         kernel(*arrays)
         return
-    lanes = [a.reshape(-1) if isinstance(a, np.ndarray) else a for a in arrays]
-    pieces = parts(out.size, out.size)
-    _share(kernel, pieces, lambda piece: [a[piece] if isinstance(a, np.ndarray) else a for a in lanes])
+    smaller = [a.size for a in arrays if isinstance(a, np.ndarray) and a.size < out.size]
+    rows = (-1, smaller[0]) if smaller else (-1,)
+    cut = [isinstance(a, np.ndarray) and a.size == out.size for a in arrays]
+    lanes = [a.reshape(rows) if whole else a for a, whole in zip(arrays, cut, strict=True)]
+    pieces = parts(len(lanes[-1]), out.size)
+    _share(kernel, pieces, lambda piece: [a[piece] if c else a for a, c in zip(lanes, cut, strict=True)])
 
 
 def rowwise(kernel: Callable[..., Any], work: int, rows: int, *arrays: Any, whole: Sequence[Any] = ()) -> None:

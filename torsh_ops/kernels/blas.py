@@ -8,7 +8,7 @@ import scipy_openblas32
 from numba import njit, types
 from numba.extending import overload
 
-from torsh_ops.kernels.vector import SERIAL
+from torsh_ops.kernels.vector import FORCED, SERIAL
 
 _PATH = f"{scipy_openblas32.get_lib_dir()}/{scipy_openblas32.get_library(fullname=True)}"
 
@@ -60,7 +60,7 @@ def _call(order, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc):
     raise NotImplementedError
 
 
-@overload(_call, inline="always")
+@overload(_call, jit_options=FORCED)
 def _call_form(order, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc):
     if c.dtype == types.float32:
         return lambda order, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc: _sgemm(

@@ -10,10 +10,9 @@ import numpy as np
 from numba import njit, types
 from numba.extending import overload
 
-from torsh_ops.kernels.vector import bits_of_f32, copysign, f4, f32_of_bits, fabs, fma, sqrt
+from torsh_ops.kernels.vector import FORCED, bits_of_f32, copysign, f4, f32_of_bits, fabs, fma, sqrt
 
 _i4 = np.int32  # Numba widens int32 arithmetic to int64, which halves the vector: every step is cast back
-_INLINE = {"forceinline": True, "error_model": "numpy", "nogil": True}
 
 # Adding 1.5 * 2**23 to a small float32 rounds it to an integer and leaves that integer in the low mantissa bits.
 _ROUND = f4(12582912.0)
@@ -22,7 +21,7 @@ _LN2_HI, _LN2_LO = f4(0.693359375), f4(-2.12194440e-4)
 _INF, _NAN = f4(np.inf), f4(np.nan)
 
 
-@njit(**_INLINE)
+@njit(**FORCED)
 def _reduce(x):
     """Split exp's argument: x = n ln 2 + r, |r| <= ln 2 / 2; returns n as int32 and exp(r) - 1."""
     t = fma(x, _LOG2E, _ROUND)
@@ -35,12 +34,12 @@ def _reduce(x):
     return _i4(bits_of_f32(t) - bits_of_f32(_ROUND)), fma(q, r * r, r)
 
 
-@njit(**_INLINE)
+@njit(**FORCED)
 def _power_of_two(n):
     return f32_of_bits(_i4(_i4(n + _i4(127)) << _i4(23)))
 
 
-@njit(**_INLINE)
+@njit(**FORCED)
 def exp_f32(x):
     """exp: 0 below -104, infinity above 88.73, denormals between; the scale is applied in two halves for them."""
     x = f4(-104.0) if f4(-104.0) > x else x
@@ -50,7 +49,7 @@ def exp_f32(x):
     return (p + f4(1.0)) * _power_of_two(half) * _power_of_two(_i4(n - half))
 
 
-@njit(**_INLINE)
+@njit(**FORCED)
 def expm1_f32(x):
     """exp(x) - 1 without cancellation near 0."""
     x = f4(-18.0) if f4(-18.0) > x else x
@@ -61,7 +60,7 @@ def expm1_f32(x):
     return fma(p * low, high, fma(low, high, f4(-1.0)))
 
 
-@njit(**_INLINE)
+@njit(**FORCED)
 def tanh_f32(x):
     """tanh(x) = e / (e + 2) with e = expm1(2 |x|), which is exact enough near 0 and saturates at 9.02."""
     a = fabs(x)
@@ -70,13 +69,13 @@ def tanh_f32(x):
     return copysign(e / (e + f4(2.0)), x)
 
 
-@njit(**_INLINE)
+@njit(**FORCED)
 def sigmoid_f32(x):
     """1 / (1 + exp(-x))."""
     return f4(1.0) / (f4(1.0) + exp_f32(-x))
 
 
-@njit(**_INLINE)
+@njit(**FORCED)
 def erf_f32(x):
     """Erf as x P(x^2) / Q(x^2), degrees 5 and 5; from |x| = 3.92 on it rounds to 1."""
     t = x * x
@@ -93,7 +92,7 @@ def erf_f32(x):
     return copysign(f4(1.0), x) if fabs(x) >= f4(3.92) else x * p / q
 
 
-@njit(**_INLINE)
+@njit(**FORCED)
 def log_f32(x):
     """log: x = 2^e m with m in [sqrt(1/2), sqrt(2)), then a polynomial in m - 1; denormals are scaled first."""
     tiny = x < f4(1.17549435e-38)
@@ -117,7 +116,7 @@ def log_f32(x):
     return result if x >= f4(0.0) else _NAN
 
 
-@njit(**_INLINE)
+@njit(**FORCED)
 def _sigmoid_f64(x):
     return 1.0 / (1.0 + math.exp(-x))
 
@@ -158,7 +157,7 @@ def root(x):
 
 
 def _choose(name, single, double):
-    @overload(name, inline="always")
+    @overload(name, jit_options=FORCED)
     def form(x):
         if x == types.float32:
             return lambda x: single(x)

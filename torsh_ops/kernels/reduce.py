@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit, types
 from numba.extending import overload
 
-from torsh_ops.kernels.vector import REORDER, SERIAL, fabs, flat, maximum, minimum, span, sqrt
+from torsh_ops.kernels.vector import FORCED, REORDER, SERIAL, fabs, flat, maximum, minimum, span, sqrt
 
 _BLOCK = 4096
 
@@ -18,7 +18,7 @@ def wide(x):
     raise NotImplementedError
 
 
-@overload(wide, inline="always")
+@overload(wide, jit_options=FORCED)
 def _wide(x):
     if isinstance(x, types.Float):
         return lambda x: np.float64(x)
@@ -68,6 +68,7 @@ def row_magnitudes(x):
 @njit(forceinline=True, **REORDER)
 def row_max(x):
     """Greatest element of a flat array; NaN wins."""
+    x = flat(x)
     best = x[0]
     for i in range(1, x.size):
         best = maximum(best, x[i])
@@ -77,6 +78,7 @@ def row_max(x):
 @njit(forceinline=True, **REORDER)
 def row_min(x):
     """Smallest element of a flat array; NaN wins."""
+    x = flat(x)
     best = x[0]
     for i in range(1, x.size):
         best = minimum(best, x[i])

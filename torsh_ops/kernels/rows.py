@@ -2,18 +2,20 @@
 
 Each row is read from memory once and stays in cache for its other passes. Only the sums may be reordered: with that
 freedom LLVM turns `(x - max) - log(total)` into `x - (max + log(total))`, which loses the digits of the logarithm.
+A function that is inlined is vectorised before that: each sees its arrays through `flat`, for the wide vectors.
 """
 
 from numba import njit
 
 from torsh_ops.kernels import math as m
 from torsh_ops.kernels.reduce import row_max, row_squares, row_sum
-from torsh_ops.kernels.vector import REORDER, SERIAL, span
+from torsh_ops.kernels.vector import REORDER, SERIAL, flat, span
 
 
 @njit(forceinline=True, **REORDER)
 def _exp_total(a, best, y):
     """Write `exp(a - best)` to `y`; return the sum."""
+    a, y = flat(a), flat(y)
     total = y.dtype.type(0)
     for i in range(y.size):
         e = m.exp(a[i] - best)
@@ -25,6 +27,7 @@ def _exp_total(a, best, y):
 @njit(forceinline=True, **REORDER)
 def _log_total(a, best):
     """The logarithm of the sum of `exp(a - best)`."""
+    a = flat(a)
     total = a.dtype.type(0)
     for i in range(a.size):
         total += m.exp(a[i] - best)
@@ -34,6 +37,7 @@ def _log_total(a, best):
 @njit(forceinline=True, **REORDER)
 def _dot(a, b):
     """Sum of `a * b`."""
+    a, b = flat(a), flat(b)
     total = a.dtype.type(0)
     for i in range(a.size):
         total += a[i] * b[i]
@@ -43,6 +47,7 @@ def _dot(a, b):
 @njit(forceinline=True, **REORDER)
 def _weighted(d, weight, a, centre):
     """Sums of `d * weight` and of `d * weight * (a - centre)`."""
+    d, a = flat(d), flat(a)
     total, dot = d.dtype.type(0), d.dtype.type(0)
     for i in range(d.size):
         dw = d[i] * weight[i]

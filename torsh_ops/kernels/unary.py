@@ -119,11 +119,14 @@ def absolute(x, out):
 
 
 @njit(**SERIAL)
-def copy(x, out):
-    """`x`, in the dtype of `out`."""
-    x, out = flat(x), flat(out)
-    for i in range(out.size):
-        out[i] = x[i]
+def transpose(x, out):
+    """The transpose of the matrix `x`, in tiles of 32 by 32: a tile's lines stay in L1 while it is turned."""
+    m, n = x.shape
+    for i0 in range(0, m, 32):
+        for j0 in range(0, n, 32):
+            for j in range(j0, min(j0 + 32, n)):
+                for i in range(i0, min(i0 + 32, m)):
+                    out[j, i] = x[i, j]
 
 
 @njit(**SERIAL)

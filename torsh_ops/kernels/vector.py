@@ -14,7 +14,7 @@ SERIAL: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
 # Sums may be reordered into vector lanes and products fused; NaN and infinities still count.
 REORDER: dict[str, Any] = {**SERIAL, "fastmath": {"reassoc", "contract", "nsz"}}
 # For functions that kernels are made of; compiled into their callers.
-INLINE: dict[str, Any] = {"inline": "always", "error_model": "numpy"}
+FORCED: dict[str, Any] = {"forceinline": True, "nogil": True, "error_model": "numpy"}
 
 f4 = np.float32
 
@@ -127,14 +127,14 @@ def minimum(x, y):
     raise NotImplementedError
 
 
-@overload(maximum, inline="always")
+@overload(maximum, jit_options=FORCED)
 def _maximum(x, y):
     if isinstance(x, types.Float):
         return lambda x, y: fmaximum(x, y)
     return lambda x, y: x if x > y else y
 
 
-@overload(minimum, inline="always")
+@overload(minimum, jit_options=FORCED)
 def _minimum(x, y):
     if isinstance(x, types.Float):
         return lambda x, y: fminimum(x, y)

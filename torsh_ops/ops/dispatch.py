@@ -9,6 +9,7 @@ from torsh_ops import dtypes, memory, threads
 from torsh_ops.autograd import is_grad_enabled, record
 from torsh_ops.dtypes import dtype
 from torsh_ops.errors import DTypeError, GradError, OperandError, ShapeError
+from torsh_ops.kernels.unary import transpose
 from torsh_ops.tensor import Tensor
 
 Number = bool | int | float
@@ -62,8 +63,18 @@ def contiguous_array(x: Tensor, np_dtype: np.dtype | None = None) -> np.ndarray:
     if array.flags.c_contiguous and (np_dtype is None or array.dtype == np_dtype):
         return array
     copy = memory.empty(array.shape, array.dtype if np_dtype is None else np_dtype)
-    np.copyto(copy, array, casting="unsafe")
+    copy_into(copy, array)
     return copy
+
+
+def copy_into(target: np.ndarray, source: np.ndarray) -> None:
+    """Copy `source` into the contiguous `target` of its shape, cast; a transposed matrix is copied in tiles."""
+    flipped = source.T
+    if source.ndim == 2 and source.dtype is target.dtype and flipped.flags.c_contiguous and source.dtype is not _BOOL:
+        transpose(flipped, target)
+    else:
+        with np.errstate(all="ignore"):
+            np.copyto(target, source, casting="unsafe")
 
 
 def unary(op: Callable[..., Any], kernel: Kernel, input: Tensor, out: Tensor | None = None) -> Tensor:
@@ -115,8 +126,15 @@ def _pair(input: Operand, other: Operand) -> tuple[Any, Any, np.ndarray | None]:
         a = input._array
         if isinstance(other, Tensor):
             b = other._array
-            fits = a.dtype is b.dtype and a.shape == b.shape and a.flags.c_contiguous and b.flags.c_contiguous
-            return a, b, a if fits and a.dtype is not _BOOL else None
+            if a.dtype is not b.dtype or a.dtype is _BOOL or not (a.flags.c_contiguous and b.flags.c_contiguous):
+                return a, b, None
+            m, n = a.shape, b.shape
+            if m == n:
+                return a, b, a
+            # The smaller repeats along the leading dimensions of the larger.
+            if len(n) < len(m):
+                return a, b, a if m[len(m) - len(n) :] == n and b.size else None
+            return a, b, b if n[len(n) - len(m) :] == m and a.size else None
         if a.dtype.kind == "f" and a.flags.c_contiguous and isinstance(other, (int, float)):
             return a, float(other), a
     elif isinstance(other, Tensor) and isinstance(input, (int, float)):

@@ -15,6 +15,7 @@ from torsh_ops.ops.dispatch import (
     binary,
     broadcast_shapes,
     check_writable,
+    copy_into,
     need_tensor,
     result_type,
     unary,
@@ -338,7 +339,7 @@ def clone(input: Tensor) -> Tensor:
     """A contiguous copy; gradients flow through it."""
     array = need_tensor(clone, input)._array
     copy = memory.empty(array.shape, array.dtype)
-    np.copyto(copy, array)
+    copy_into(copy, array)
     return record(clone, Tensor(copy), (input,))
 
 
@@ -352,8 +353,7 @@ def to(input: Tensor, dtype: dtype | Any = None, device: Any = None, *, copy: bo
     if wanted is input.dtype and not copy:
         return input
     result = memory.empty(input.shape, wanted.numpy)
-    with np.errstate(all="ignore"):
-        np.copyto(result, input._array, casting="unsafe")
+    copy_into(result, input._array)
     return record(to, Tensor(result), (input,))
 
 

@@ -16,6 +16,8 @@ from torsh_ops.ops import elementwise as ew
 from torsh_ops.ops.dispatch import need_tensor
 from torsh_ops.tensor import Tensor, check_dims
 
+_INT64 = np.dtype(np.int64)
+
 Dims = int | tuple[int, ...] | list[int] | None
 
 
@@ -34,6 +36,8 @@ def _kept(shape: tuple[int, ...], dims: tuple[int, ...], keepdim: bool) -> tuple
 
 def _rows(array: np.ndarray, dims: tuple[int, ...]) -> np.ndarray:
     """Return `array` as (rows, n) with the reduced `dims` in the rows; a copy when they are not the last already."""
+    if dims == (array.ndim - 1,) and array.flags.c_contiguous:
+        return array.reshape(math.prod(array.shape[:-1]), array.shape[-1])
     kept = tuple(d for d in range(array.ndim) if d not in dims)
     rows = math.prod(array.shape[d] for d in kept)
     n = math.prod(array.shape[d] for d in dims)
@@ -56,20 +60,31 @@ def _middle(array: np.ndarray, dims: tuple[int, ...]) -> np.ndarray | None:
 def _reduce(
     array: np.ndarray,
     dims: tuple[int, ...],
-    result: np.ndarray,
+    keepdim: bool,
+    np_dtype: np.dtype,
     last: Callable[..., Any],
     middle: Callable[..., Any] | None = None,
     *arguments: Any,
-) -> None:
-    """Run `last` over rows, or `middle` over (outer, n, inner) where that spares a copy, into `result`."""
-    if middle is not None and (parts := _middle(array, dims)) is not None:
-        threads.rowwise(
-            lambda x, out: middle(x, *arguments, out), array.size, parts.shape[0], parts,
-            result.reshape(parts.shape[0], parts.shape[2]),
-        )  # fmt: skip
-        return
+) -> np.ndarray:
+    """Run `last` over rows, or `middle` over (outer, n, inner) where that spares a copy; return the result."""
+    ndim, shape = array.ndim, array.shape
+    if len(dims) == ndim and array.flags.c_contiguous:
+        result = np.empty((1,) * ndim if keepdim else (), np_dtype)
+        last(array.reshape(1, array.size), *arguments, result.reshape(1))
+        return result
+    result = memory.empty(_kept(shape, dims, keepdim), np_dtype)
+    parts = None if middle is None else _middle(array, dims)
+    if parts is not None:
+        into = result.reshape(parts.shape[0], parts.shape[2])
+        threads.rowwise(lambda x, out: middle(x, *arguments, out), array.size, len(into), parts, into)  # type: ignore
+        return result
     rows = _rows(array, dims)
-    threads.rowwise(lambda x, out: last(x, *arguments, out), array.size, len(rows), rows, result.reshape(len(rows)))
+    into = result.reshape(len(rows))
+    if threads.get_num_threads() == 1:
+        last(rows, *arguments, into)
+    else:
+        threads.rowwise(lambda x, out: last(x, *arguments, out), array.size, len(rows), rows, into)
+    return result
 
 
 def _floating(op: Callable[..., Any], input: Tensor) -> np.ndarray:
@@ -81,9 +96,7 @@ def _floating(op: Callable[..., Any], input: Tensor) -> np.ndarray:
 
 
 def _scaled_sum(array: np.ndarray, dims: tuple[int, ...], keepdim: bool, scale: float) -> Tensor:
-    result = memory.empty(_kept(array.shape, dims, keepdim), array.dtype)
-    _reduce(array, dims, result, rk.sum_last, rk.sum_middle, scale)
-    return Tensor(result)
+    return Tensor(_reduce(array, dims, keepdim, array.dtype, rk.sum_last, rk.sum_middle, scale))
 
 
 def sum(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
@@ -136,14 +149,10 @@ def _extreme(op: Callable[..., Any], input: Tensor, dim: Dims, keepdim: bool, la
     array = need_tensor(op, input)._array
     dims = check_dims(dim, array.ndim)
     _not_empty(op, array, dims, dim)
-    result = memory.empty(_kept(array.shape, dims, keepdim), array.dtype)
     if array.dtype.kind == "b":
-        np.any(array, axis=dims, keepdims=keepdim, out=result) if op is amax else np.all(
-            array, axis=dims, keepdims=keepdim, out=result
-        )
-    else:
-        _reduce(array, dims, result, last, middle)
-    return record(op, Tensor(result), (input, dims, keepdim)) if input.requires_grad else Tensor(result)
+        return (any if op is amax else all)(input, dims, keepdim)
+    result = Tensor(_reduce(array, dims, keepdim, array.dtype, last, middle))
+    return record(op, result, (input, dims, keepdim)) if input.requires_grad else result
 
 
 def amax(input: Tensor, dim: Dims = (), keepdim: bool = False) -> Tensor:
@@ -187,9 +196,7 @@ def _arg(op: Callable[..., Any], input: Tensor, dim: int | None, keepdim: bool, 
     _not_empty(op, array, dims, dim)
     if array.dtype.kind == "b":
         array = array.astype(np.int32)
-    result = memory.empty(_kept(array.shape, dims, keepdim), np.dtype(np.int64))
-    _reduce(array, dims, result, kernel)
-    return Tensor(result)
+    return Tensor(_reduce(array, dims, keepdim, _INT64, kernel))
 
 
 def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
@@ -210,10 +217,9 @@ def _spread(op: Any, input: Tensor, dim: Any, unbiased: bool | None, correction:
     array = _floating(op, input)
     dims = check_dims(dim, array.ndim)
     n = math.prod(array.shape[d] for d in dims)
-    result = memory.empty(_kept(array.shape, dims, keepdim), array.dtype)
     divisor = float(n - correction) if n > correction else 0.0
-    _reduce(array, dims, result, rk.var_last, None, divisor, op is std)
-    return record(op, Tensor(result), (input, dims, divisor, keepdim)) if input.requires_grad else Tensor(result)
+    result = Tensor(_reduce(array, dims, keepdim, array.dtype, rk.var_last, None, divisor, op is std))
+    return record(op, result, (input, dims, divisor, keepdim)) if input.requires_grad else result
 
 
 def var(
@@ -256,9 +262,8 @@ def norm(
         raise ArgumentError(f"norm(): p must be a number or 'fro', but got {p!r}")
     dims = check_dims(dim, array.ndim)
     if p in (1, 2):
-        result = memory.empty(_kept(array.shape, dims, keepdim), array.dtype)
-        _reduce(array, dims, result, rk.norm2_last if p == 2 else rk.norm1_last)
-        return record(norm, Tensor(result), (input, p, dims, keepdim))
+        kernel = rk.norm2_last if p == 2 else rk.norm1_last
+        return record(norm, Tensor(_reduce(array, dims, keepdim, array.dtype, kernel)), (input, p, dims, keepdim))
     if p == math.inf:
         return amax(ew.abs(input), dims, keepdim)
     if p == -math.inf:
