@@ -18,7 +18,8 @@ from torsh_ops.errors import ArgumentError
 # Waking a Python thread costs about 30 us: work below that many elements is done where it is.
 WORTH_ELEMENTS = 1 << 17
 
-_count = 1
+# How many threads one operation may use; read it, set it with set_num_threads.
+count = 1
 _pool: ThreadPoolExecutor | None = None
 _lock = threading.Lock()
 # A worker that splits work again would wait for itself.
@@ -27,7 +28,7 @@ _inside = threading.local()
 
 def get_num_threads() -> int:
     """Return how many threads one operation may use."""
-    return _count
+    return count
 
 
 def set_num_threads(n: int) -> None:
@@ -35,14 +36,14 @@ def set_num_threads(n: int) -> None:
 
     Raises ArgumentError when `n` is not a positive integer.
     """
-    global _count, _pool
+    global count, _pool
     if not isinstance(n, int) or n < 1:
         raise ArgumentError(f"set_num_threads expects a positive integer, but got {n!r}")
     with _lock:
-        if n != _count and _pool is not None:
+        if n != count and _pool is not None:
             _pool.shutdown(wait=True)
             _pool = None
-        _count = n
+        count = n
 
 
 def _forget() -> None:
@@ -58,7 +59,7 @@ def _run_all(tasks: Sequence[Callable[[], Any]]) -> None:
     global _pool
     with _lock:
         if _pool is None:
-            _pool = ThreadPoolExecutor(_count - 1, thread_name_prefix="torsh_ops")
+            _pool = ThreadPoolExecutor(count - 1, thread_name_prefix="torsh_ops")
         pool = _pool
     futures = [pool.submit(_worker, task) for task in tasks[1:]]
     try:
@@ -77,7 +78,7 @@ def _worker(task: Callable[[], Any]) -> None:
 
 def parts(n: int, elements: int) -> list[slice]:
     """Cut `range(n)` into at most one slice a thread; one slice when `elements` of work are too few to share."""
-    pieces = 1 if _count == 1 or elements < WORTH_ELEMENTS or getattr(_inside, "worker", False) else min(_count, n)
+    pieces = 1 if count == 1 or elements < WORTH_ELEMENTS or getattr(_inside, "worker", False) else min(count, n)
     bounds = [n * i // pieces for i in range(pieces + 1)] if pieces else [0, 0]
     return [slice(a, b) for a, b in pairwise(bounds)]
 
@@ -88,7 +89,7 @@ def elementwise(kernel: Callable[..., Any], *arrays: Any) -> None:
     Arrays of the size of `out` are cut with it; numbers and smaller arrays, which repeat, go to each thread whole.
     """
     out = arrays[-1]
-    if _count == 1 or out.size < WORTH_ELEMENTS:
+    if count == 1 or out.size < WORTH_ELEMENTS:
         kernel(*arrays)
         return
     smaller = [a.size for a in arrays if isinstance(a, np.ndarray) and a.size < out.size]
@@ -101,7 +102,7 @@ def elementwise(kernel: Callable[..., Any], *arrays: Any) -> None:
 
 def rowwise(kernel: Callable[..., Any], work: int, rows: int, *arrays: Any, whole: Sequence[Any] = ()) -> None:
     """Run a kernel over the first axis of `arrays`, ranges of rows to each thread; `whole` go first, uncut."""
-    if _count == 1 or work < WORTH_ELEMENTS:
+    if count == 1 or work < WORTH_ELEMENTS:
         kernel(*whole, *arrays)
         return
     _share(kernel, parts(rows, work), lambda piece: [*whole, *(a[piece] for a in arrays)])

@@ -7,7 +7,6 @@ one on several ranges at once.
 import contextlib
 from pathlib import Path
 
-
 # What other kernels are made of.
 _SHARED = ("vector.py", "math.py", "reduce.py", "blas.py")
 

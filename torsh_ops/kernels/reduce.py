@@ -1,4 +1,6 @@
-"""Reductions of a C-contiguous array seen as (outer, n, inner) over its middle axis; `inner` is 1 for the last dims.
+"""Reductions: `*_last` of rows of `n` neighbours, one for each element of `out`; `*_middle` of (outer, n, inner).
+
+Arrays are C-contiguous; those of `*_last` are flat.
 
 float32 sums add blocks of 4096 in vector lanes and the blocks in float64: as fast as a plain loop, and the error of
 a sum of 16 Mi numbers stays that of one block.
@@ -86,11 +88,9 @@ def row_min(x):
 
 
 @njit(**REORDER)
-def sum_last(x, scale, out):
-    """Sums of the rows of `x` (rows, n), times `scale`."""
-    rows, n = x.shape
-    out = flat(out)
-    for r in range(rows):
+def sum_last(x, n, scale, out):
+    """Sums of the rows of `x`, times `scale`."""
+    for r in range(out.size):
         out[r] = row_sum(span(x, r * n, n)) * scale
 
 
@@ -116,20 +116,16 @@ def sum_middle(x, scale, out):
 
 
 @njit(**REORDER)
-def max_last(x, out):
-    """Maxima of the rows of `x` (rows, n)."""
-    rows, n = x.shape
-    out = flat(out)
-    for r in range(rows):
+def max_last(x, n, out):
+    """Maxima of the rows of `x`."""
+    for r in range(out.size):
         out[r] = row_max(span(x, r * n, n))
 
 
 @njit(**REORDER)
-def min_last(x, out):
-    """Minima of the rows of `x` (rows, n)."""
-    rows, n = x.shape
-    out = flat(out)
-    for r in range(rows):
+def min_last(x, n, out):
+    """Minima of the rows of `x`."""
+    for r in range(out.size):
         out[r] = row_min(span(x, r * n, n))
 
 
@@ -173,49 +169,39 @@ def _first_at(x, best):
 
 
 @njit(**SERIAL)
-def argmax_last(x, out):
-    """Index of the first maximum of each row of `x` (rows, n); the first NaN counts as the maximum."""
-    rows, n = x.shape
-    out = flat(out)
-    for r in range(rows):
+def argmax_last(x, n, out):
+    """Index of the first maximum of each row of `x`; the first NaN counts as the maximum."""
+    for r in range(out.size):
         row = span(x, r * n, n)
         out[r] = _first_at(row, row_max(row))
 
 
 @njit(**SERIAL)
-def argmin_last(x, out):
-    """Index of the first minimum of each row of `x` (rows, n); the first NaN counts as the minimum."""
-    rows, n = x.shape
-    out = flat(out)
-    for r in range(rows):
+def argmin_last(x, n, out):
+    """Index of the first minimum of each row of `x`; the first NaN counts as the minimum."""
+    for r in range(out.size):
         row = span(x, r * n, n)
         out[r] = _first_at(row, row_min(row))
 
 
 @njit(**REORDER)
-def var_last(x, divisor, root, out):
+def var_last(x, n, divisor, root, out):
     """Sum of squared distances from the mean of each row over `divisor`; its square root when `root`. Two passes."""
-    rows, n = x.shape
-    out = flat(out)
-    for r in range(rows):
+    for r in range(out.size):
         mean = x.dtype.type(row_sum(span(x, r * n, n)) / n)
         v = x.dtype.type(row_squares(span(x, r * n, n), mean) / divisor)
         out[r] = sqrt(v) if root else v
 
 
 @njit(**REORDER)
-def norm2_last(x, out):
-    """Euclidean norm of each row of `x` (rows, n)."""
-    rows, n = x.shape
-    out = flat(out)
-    for r in range(rows):
+def norm2_last(x, n, out):
+    """Euclidean norm of each row of `x`."""
+    for r in range(out.size):
         out[r] = np.sqrt(row_squares(span(x, r * n, n), x.dtype.type(0)))
 
 
 @njit(**REORDER)
-def norm1_last(x, out):
-    """Sum of absolute values of each row of `x` (rows, n)."""
-    rows, n = x.shape
-    out = flat(out)
-    for r in range(rows):
+def norm1_last(x, n, out):
+    """Sum of absolute values of each row of `x`."""
+    for r in range(out.size):
         out[r] = row_magnitudes(span(x, r * n, n))

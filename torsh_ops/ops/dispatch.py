@@ -83,12 +83,15 @@ def unary(op: Callable[..., Any], kernel: Kernel, input: Tensor, out: Tensor | N
     if array.dtype.kind != "f" or not array.flags.c_contiguous:
         wanted = array.dtype if array.dtype.kind == "f" else dtypes.get_default_dtype().numpy
         array = contiguous_array(input, wanted)
-    result = (
-        memory.empty(array.shape, array.dtype) if out is None else _target(op, out, array.shape, array.dtype, input)
-    )
-    threads.elementwise(kernel, array, result)
     if out is not None:
-        return _deliver(result, out)
+        target = _target(op, out, array.shape, array.dtype, input)
+        threads.elementwise(kernel, array, target)
+        return _deliver(target, out)
+    result = memory.empty_like(array)
+    if threads.count == 1:
+        kernel(array, result)
+    else:
+        threads.elementwise(kernel, array, result)
     tensor = Tensor(result)
     return record(op, tensor, (input,)) if input.requires_grad else tensor
 
@@ -100,48 +103,47 @@ def binary(
     input: Operand,
     other: Operand,
     out: Tensor | None = None,
-    *,
     result_dtype: np.dtype | None = None,
     true_division: bool = False,
 ) -> Tensor:
-    """Run a function of two operands: the kernel on contiguous arrays of one shape and dtype, NumPy's on the rest.
+    """Run a function of two operands: the kernel on contiguous arrays of one dtype, NumPy's on the rest.
 
     `result_dtype` is the result's where it is not the operands' (bool for comparisons). `true_division` turns
     integers into the default floating dtype first.
     """
-    x, y, like = _pair(input, other)
+    x: Any = input._array if isinstance(input, Tensor) else input
+    y: Any = other._array if isinstance(other, Tensor) else other
+    like = _larger(x, y)
     if like is None or out is not None or (true_division and like.dtype.kind != "f"):
         return _general(op, kernel, ufunc, input, other, out, result_dtype, true_division)
-    result = memory.empty(like.shape, result_dtype or like.dtype)
-    threads.elementwise(kernel, x, y, result)
+    result = memory.empty_like(like) if result_dtype is None else memory.empty(like.shape, result_dtype)
+    if threads.count == 1:
+        kernel(x, y, result)
+    else:
+        threads.elementwise(kernel, x, y, result)
     tensor = Tensor(result)
     if (isinstance(input, Tensor) and input.requires_grad) or (isinstance(other, Tensor) and other.requires_grad):
         return record(op, tensor, (input, other))
     return tensor
 
 
-def _pair(input: Operand, other: Operand) -> tuple[Any, Any, np.ndarray | None]:
-    """Return what the kernel can take as it is, and an array of the result's shape; None when it cannot."""
-    if isinstance(input, Tensor):
-        a = input._array
-        if isinstance(other, Tensor):
-            b = other._array
-            if a.dtype is not b.dtype or a.dtype is _BOOL or not (a.flags.c_contiguous and b.flags.c_contiguous):
-                return a, b, None
-            m, n = a.shape, b.shape
+def _larger(x: Any, y: Any) -> np.ndarray | None:
+    """Return the operand that has the result's shape when a kernel can take both as they are, else None."""
+    if isinstance(x, np.ndarray):
+        if isinstance(y, np.ndarray):
+            if x.dtype is not y.dtype or x.dtype is _BOOL or not (x.flags.c_contiguous and y.flags.c_contiguous):
+                return None
+            m, n = x.shape, y.shape
             if m == n:
-                return a, b, a
+                return x
             # The smaller repeats along the leading dimensions of the larger.
             if len(n) < len(m):
-                return a, b, a if m[len(m) - len(n) :] == n and b.size else None
-            return a, b, b if n[len(n) - len(m) :] == m and a.size else None
-        if a.dtype.kind == "f" and a.flags.c_contiguous and isinstance(other, (int, float)):
-            return a, float(other), a
-    elif isinstance(other, Tensor) and isinstance(input, (int, float)):
-        b = other._array
-        if b.dtype.kind == "f" and b.flags.c_contiguous:
-            return float(input), b, b
-    return None, None, None
+                return x if m[len(m) - len(n) :] == n and y.size else None
+            return y if n[len(n) - len(m) :] == m and x.size else None
+        return x if x.dtype.kind == "f" and x.flags.c_contiguous and isinstance(y, (float, int)) else None
+    if isinstance(y, np.ndarray) and isinstance(x, (float, int)) and y.dtype.kind == "f" and y.flags.c_contiguous:
+        return y
+    return None
 
 
 def _general(

@@ -14,17 +14,14 @@ from torsh_ops.ops.elementwise import clone, where
 from torsh_ops.tensor import Tensor, check_dim
 
 
-def _full_shape(shape: tuple[int, ...], numel: int, verb: str) -> tuple[int, ...]:
-    """Return `shape` with its one -1 replaced by what is left of `numel`."""
-    unknown = [d for d, n in enumerate(shape) if n == -1]
-    known = math.prod(n for n in shape if n != -1)
-    if len(unknown) > 1:
-        raise ShapeError(f"only one dimension can be inferred, but got {verb} to {shape}")
-    if unknown and known and numel % known == 0:
-        shape = tuple(numel // known if n == -1 else n for n in shape)
-    if math.prod(shape) != numel or any(n < 0 for n in shape):
-        raise ShapeError(f"shape {list(shape)} is invalid for input of size {numel}")
-    return shape
+def _in_shape(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Return `array` in another shape, one -1 inferred; a view where strides allow."""
+    try:
+        return array.reshape(shape)
+    except (ValueError, TypeError):
+        if shape.count(-1) > 1:
+            raise ShapeError(f"only one dimension can be inferred, but got shape {list(shape)}") from None
+        raise ShapeError(f"shape {list(shape)} is invalid for input of size {array.size}") from None
 
 
 def _sizes(size: tuple[Any, ...]) -> tuple[int, ...]:
@@ -39,24 +36,22 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
     Raises ShapeError when the number of elements differs.
     """
     array = need_tensor(reshape, input)._array
-    wanted = _full_shape(_sizes(shape), array.size, "reshape")
-    result = array.reshape(wanted)
+    result = _in_shape(array, _sizes(shape))
     shared = array.flags.c_contiguous or np.may_share_memory(result, array)
     tensor = input._view(result) if shared else Tensor(result)
-    return record(reshape, tensor, (input, wanted))
+    return record(reshape, tensor, (input, result.shape)) if input.requires_grad else tensor
 
 
 def view(input: Tensor, *shape: Any) -> Tensor:
     """The same memory in another shape, one -1 inferred. Raises ShapeError when that needs a copy."""
     array = need_tensor(view, input)._array
-    wanted = _full_shape(_sizes(shape), array.size, "view")
-    result = array.reshape(wanted)
+    result = _in_shape(array, _sizes(shape))
     if array.size and not np.may_share_memory(result, array):
         raise ShapeError(
-            f"view size {list(wanted)} is not compatible with input of shape {list(array.shape)} and strides "
+            f"view size {list(result.shape)} is not compatible with input of shape {list(array.shape)} and strides "
             f"{list(input.stride())}; use reshape(...)"
         )
-    return record(reshape, input._view(result), (input, wanted))
+    return record(reshape, input._view(result), (input, result.shape))
 
 
 def view_as(input: Tensor, other: Tensor) -> Tensor:
@@ -81,7 +76,8 @@ def permute(input: Tensor, *dims: Any) -> Tensor:
     wrapped = tuple(check_dim(d, array.ndim) for d in _sizes(dims))
     if sorted(wrapped) != list(range(array.ndim)):
         raise ArgumentError(f"permute(dims={wrapped}) must name each of {array.ndim} dimensions of the input once")
-    return record(permute, input._view(array.transpose(wrapped)), (input, wrapped))
+    result = input._view(array.transpose(wrapped))
+    return record(permute, result, (input, wrapped)) if input.requires_grad else result
 
 
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:

@@ -16,6 +16,8 @@ from torsh_ops.tensor import Tensor
 
 def _rows_or_columns(array: np.ndarray) -> tuple[np.ndarray, bool]:
     """Return a (…, m, n) array for GEMM: itself, its transpose with True, or a copy."""
+    if array.flags.c_contiguous:
+        return array, False
     size, m, n = array.itemsize, array.shape[-2], array.shape[-1]
     row, column = array.strides[-2:]
     if column == size and (row >= n * size or m == 1) and row % size == 0:
@@ -46,7 +48,7 @@ def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     elif result.size and k:
         x, tx = _rows_or_columns(a)
         y, ty = _rows_or_columns(b)
-        if threads.get_num_threads() == 1:
+        if threads.count == 1:
             blas.gemm(x, tx, y, ty, 0.0, result)
         else:
             _split_rows(x, tx, y, ty, result, k)

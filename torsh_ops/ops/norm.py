@@ -20,9 +20,9 @@ from torsh_ops.tensor import Tensor, check_dim
 def _along(kernel: Callable[..., Any], dim: int, *tensors: Tensor) -> Tensor:
     """Run a row kernel over `dim` of tensors of one shape; another dim than the last is moved there and back."""
     ndim = tensors[0].ndim
-    if ndim == 2 and dim == 1 and threads.get_num_threads() == 1 and tensors[0]._array.size:
+    if ndim == 2 and dim == 1 and threads.count == 1 and tensors[0]._array.size:
         matrices = [contiguous_array(t) for t in tensors]
-        out = memory.empty(matrices[0].shape, matrices[0].dtype)
+        out = memory.empty_like(matrices[0])
         kernel(*matrices, out)
         return Tensor(out)
     last = dim == ndim - 1 or ndim == 0

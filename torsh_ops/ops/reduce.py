@@ -13,7 +13,7 @@ from torsh_ops.dtypes import dtype as DType
 from torsh_ops.errors import ArgumentError, DimError, DTypeError
 from torsh_ops.kernels import reduce as rk
 from torsh_ops.ops import elementwise as ew
-from torsh_ops.ops.dispatch import need_tensor
+from torsh_ops.ops.dispatch import copy_into, need_tensor
 from torsh_ops.tensor import Tensor, check_dims
 
 _INT64 = np.dtype(np.int64)
@@ -29,23 +29,23 @@ class ValuesIndices(NamedTuple):
 
 
 def _kept(shape: tuple[int, ...], dims: tuple[int, ...], keepdim: bool) -> tuple[int, ...]:
+    if not keepdim and len(dims) == len(shape):
+        return ()
     if keepdim:
         return tuple(1 if d in dims else n for d, n in enumerate(shape))
     return tuple(n for d, n in enumerate(shape) if d not in dims)
 
 
 def _rows(array: np.ndarray, dims: tuple[int, ...]) -> np.ndarray:
-    """Return `array` as (rows, n) with the reduced `dims` in the rows; a copy when they are not the last already."""
-    if dims == (array.ndim - 1,) and array.flags.c_contiguous:
-        return array.reshape(math.prod(array.shape[:-1]), array.shape[-1])
+    """Return `array` flat with the reduced `dims` last; a copy when they are not already."""
+    if array.flags.c_contiguous and (len(dims) == array.ndim or dims == (array.ndim - 1,)):
+        return array.ravel()
     kept = tuple(d for d in range(array.ndim) if d not in dims)
-    rows = math.prod(array.shape[d] for d in kept)
-    n = math.prod(array.shape[d] for d in dims)
-    moved = array.transpose(kept + dims) if dims != tuple(range(len(kept), array.ndim)) else array
+    moved = array.transpose(kept + dims)
     if not moved.flags.c_contiguous:
         source, moved = moved, memory.empty(moved.shape, moved.dtype)
-        np.copyto(moved, source)
-    return moved.reshape(rows, n)
+        copy_into(moved, source)
+    return moved.ravel()
 
 
 def _middle(array: np.ndarray, dims: tuple[int, ...]) -> np.ndarray | None:
@@ -67,23 +67,18 @@ def _reduce(
     *arguments: Any,
 ) -> np.ndarray:
     """Run `last` over rows, or `middle` over (outer, n, inner) where that spares a copy; return the result."""
-    ndim, shape = array.ndim, array.shape
-    if len(dims) == ndim and array.flags.c_contiguous:
-        result = np.empty((1,) * ndim if keepdim else (), np_dtype)
-        last(array.reshape(1, array.size), *arguments, result.reshape(1))
+    result = memory.empty(_kept(array.shape, dims, keepdim), np_dtype)
+    if middle is not None and (parts := _middle(array, dims)) is not None:
+        table = result.reshape(parts.shape[0], parts.shape[2])
+        threads.rowwise(lambda x, out: middle(x, *arguments, out), array.size, len(table), parts, table)
         return result
-    result = memory.empty(_kept(shape, dims, keepdim), np_dtype)
-    parts = None if middle is None else _middle(array, dims)
-    if parts is not None:
-        into = result.reshape(parts.shape[0], parts.shape[2])
-        threads.rowwise(lambda x, out: middle(x, *arguments, out), array.size, len(into), parts, into)  # type: ignore
-        return result
-    rows = _rows(array, dims)
-    into = result.reshape(len(rows))
-    if threads.get_num_threads() == 1:
-        last(rows, *arguments, into)
+    rows, into = _rows(array, dims), result.ravel()
+    n = array.size // into.size if into.size else 0
+    if threads.count == 1 or into.size == 1:
+        last(rows, n, *arguments, into)
     else:
-        threads.rowwise(lambda x, out: last(x, *arguments, out), array.size, len(rows), rows, into)
+        cut = rows.reshape(into.size, n)
+        threads.rowwise(lambda x, out: last(x.ravel(), n, *arguments, out), array.size, into.size, cut, into)
     return result
 
 
