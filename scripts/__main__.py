@@ -1,0 +1,5 @@
+"""Starts the launcher."""
+
+from scripts.launcher import main
+
+main()

@@ -1,0 +1,28 @@
+"""A small project with stored results, and peaks of a made-up machine."""
+
+import pytest
+from asv.commands.publish import Publish
+
+from scripts import plugin
+from tests.scripts.stored_project import Project, with_history
+
+
+@pytest.fixture
+def empty_project(tmp_path) -> Project:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    return Project(folder)
+
+
+@pytest.fixture
+def project(empty_project) -> Project:
+    return with_history(empty_project)
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory) -> Project:
+    """The project with history, published once: for reading only."""
+    plugin.setup()
+    project = with_history(Project(tmp_path_factory.mktemp("published")))
+    Publish.run(project.conf, pull=False)
+    return project
