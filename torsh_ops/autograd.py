@@ -297,6 +297,9 @@ def backward(
             leaf.grad = gradient
         else:
             leaf.grad = _own(gradient, seen, gradients)
+    for leaf, _ in walk.leaves.values():
+        for hook in leaf._grad_hooks:
+            hook(leaf)
 
 
 def _own(gradient: Tensor, seen: set[int], given: Sequence[Tensor | None]) -> Tensor:

@@ -74,12 +74,16 @@ def as_dtype(d: Any) -> dtype:
         raise DTypeError(f"dtype {np.dtype(d).name} is not supported; torsh_ops has {_NAMES}") from None
 
 
-def of_array(array: np.ndarray) -> dtype:
-    """Return the dtype of a NumPy array, or raise DTypeError naming the supported ones."""
+def canonical(array: np.ndarray) -> np.ndarray:
+    """Return `array` with NumPy's own dtype object, as dtypes are compared by identity; an unpickled array has another.
+
+    Raises DTypeError, naming the supported ones, on any other dtype.
+    """
     try:
-        return OF_NUMPY[array.dtype]
+        known = OF_NUMPY[array.dtype].numpy
     except KeyError:
         raise DTypeError(f"arrays of dtype {array.dtype} are not supported; torsh_ops has {_NAMES}") from None
+    return array if array.dtype is known else array.view(known)
 
 
 def of_scalar(value: bool | int | float) -> dtype:

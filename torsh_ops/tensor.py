@@ -1,6 +1,6 @@
 """Tensor: a NumPy array with PyTorch's surface. It holds and describes; the maths is in `torsh_ops.ops`."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,7 +44,7 @@ class Tensor:
     creation function; the constructor wraps `array` as it is, without a copy or a check.
     """
 
-    __slots__ = ("__weakref__", "_array", "_base", "_node", "_version", "grad", "requires_grad")
+    __slots__ = ("__weakref__", "_array", "_base", "_grad_hooks", "_node", "_version", "grad", "requires_grad")
 
     # NumPy leaves `ndarray + Tensor` to the tensor.
     __array_ufunc__ = None
@@ -77,6 +77,7 @@ class Tensor:
         self._node: Node | None = None
         self._base: Tensor | None = None
         self._version = 0
+        self._grad_hooks: tuple[Callable[[Tensor], Any], ...] = ()
 
     # Description
 
@@ -245,6 +246,16 @@ class Tensor:
         self.requires_grad = requires_grad
         return self
 
+    def register_post_accumulate_grad_hook(self, hook: "Callable[[Tensor], Any]") -> "RemovableHandle":
+        """Call `hook(tensor)` after each backward() that added to this leaf's `grad`, until the handle's `remove()`.
+
+        Raises GradError on a tensor that an operation made.
+        """
+        if self._node is not None:
+            raise GradError("post accumulate grad hooks cannot be registered on non-leaf tensors")
+        self._grad_hooks = (*self._grad_hooks, hook)
+        return RemovableHandle(self, hook)
+
     def detach(self) -> "Tensor":
         """Return a view of the same memory that is not recorded."""
         return self._view(self._array)
@@ -270,8 +281,19 @@ class Tensor:
         root._version += 1
 
 
+class RemovableHandle:
+    """A registered hook, until `remove()`."""
+
+    def __init__(self, tensor: Tensor, hook: Callable[[Tensor], Any]) -> None:
+        self._tensor, self._hook = tensor, hook
+
+    def remove(self) -> None:
+        """Call the hook no more; nothing happens the second time."""
+        self._tensor._grad_hooks = tuple(h for h in self._tensor._grad_hooks if h is not self._hook)
+
+
 def _rebuild(array: np.ndarray, requires_grad: bool) -> Tensor:
-    result = Tensor(array)
+    result = Tensor(dtypes.canonical(array))
     result.requires_grad = requires_grad
     return result
 

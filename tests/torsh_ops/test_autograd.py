@@ -230,3 +230,17 @@ def test_retain_graph_walks_twice():
     y.backward(retain_graph=True)
     y.backward()
     assert x.grad.tolist() == [12]
+
+
+def test_post_accumulate_grad_hooks_run_after_the_gradient_is_there():
+    x = torsh_ops.ones(2, requires_grad=True)
+    seen = []
+    handle = x.register_post_accumulate_grad_hook(lambda t: seen.append(t.grad.tolist()))
+    (x * x * 1.0 + x).sum().backward()
+    assert seen == [[3, 3]]
+    handle.remove()
+    handle.remove()
+    x.sum().backward()
+    assert seen == [[3, 3]]
+    with pytest.raises(GradError, match="non-leaf"):
+        (x * 2).register_post_accumulate_grad_hook(print)

@@ -1,4 +1,5 @@
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -110,3 +111,11 @@ def test_errors_name_the_value():
         torsh_ops.randint(3, 3, (2,))
     with pytest.raises(DTypeError, match="randint"):
         torsh_ops.rand(2, dtype=torsh_ops.int64)
+
+
+def test_unpickled_arrays_and_tensors_mix_with_others():
+    array = pickle.loads(pickle.dumps(np.ones((2, 2), np.float32)))
+    assert (torsh_ops.from_numpy(array) @ torsh_ops.ones(2, 2)).tolist() == [[2, 2], [2, 2]]
+    leaf = pickle.loads(pickle.dumps(torsh_ops.ones(2, 2, requires_grad=True)))
+    assert leaf.requires_grad
+    assert torsh_ops.mm(leaf, torsh_ops.ones(2, 2)).tolist() == [[2, 2], [2, 2]]

@@ -60,16 +60,14 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
     elif not isinstance(data, (np.ndarray, np.generic)):
         if array.dtype == np.float64:
             array = array.astype(dtypes.get_default_dtype().numpy)
-    dtypes.of_array(array)
-    return finish(np.ascontiguousarray(array).reshape(array.shape), device, requires_grad)
+    return finish(dtypes.canonical(np.ascontiguousarray(array).reshape(array.shape)), device, requires_grad)
 
 
 def from_numpy(ndarray: np.ndarray) -> Tensor:
     """Wrap an array: the tensor shares its memory. Raises OperandError on another type, DTypeError on its dtype."""
     if not isinstance(ndarray, np.ndarray):
         raise OperandError(f"expected np.ndarray (got {type(ndarray).__name__}); torsh_ops.tensor copies other data")
-    dtypes.of_array(ndarray)
-    return Tensor(ndarray)
+    return Tensor(dtypes.canonical(ndarray))
 
 
 def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:

@@ -203,7 +203,7 @@ def _target(
 def _deliver(result: np.ndarray, out: Tensor) -> Tensor:
     if result is not out._array:
         if not np.can_cast(result.dtype, out._array.dtype, "same_kind"):
-            raise DTypeError(f"result type {dtypes.of_array(result)} can't be cast to the output type {out.dtype}")
+            raise DTypeError(f"result type {dtypes.OF_NUMPY[result.dtype]} can't be cast to the output type {out.dtype}")
         np.copyto(out._array, result, casting="same_kind")
     out._bump()
     return out

@@ -1,0 +1,1 @@
+"""Collectives and data-parallel training on real MPI ranks of this machine."""
