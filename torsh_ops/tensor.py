@@ -119,9 +119,7 @@ class Tensor:
     @property
     def T(self) -> "Tensor":
         """The transpose of a matrix (a view)."""
-        if self._array.ndim > 2:
-            raise ShapeError(f"T takes tensors of at most 2 dimensions, but got shape {self.shape}; use permute")
-        return self.permute(*range(self._array.ndim)[::-1])
+        return self.t()
 
     def size(self, dim: int | None = None) -> Any:
         """Return the shape, or the size of one dimension."""

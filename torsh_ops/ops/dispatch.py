@@ -79,7 +79,9 @@ def copy_into(target: np.ndarray, source: np.ndarray) -> None:
 
 def unary(op: Callable[..., Any], kernel: Kernel, input: Tensor, out: Tensor | None = None) -> Tensor:
     """Run a floating-point function of one tensor; integers and bools become the default dtype first."""
-    array = need_tensor(op, input)._array
+    if not isinstance(input, Tensor):
+        need_tensor(op, input)
+    array = input._array
     if array.dtype.kind != "f" or not array.flags.c_contiguous:
         wanted = array.dtype if array.dtype.kind == "f" else dtypes.get_default_dtype().numpy
         array = contiguous_array(input, wanted)
@@ -113,8 +115,8 @@ def binary(
     """
     x: Any = input._array if isinstance(input, Tensor) else input
     y: Any = other._array if isinstance(other, Tensor) else other
-    like = _larger(x, y)
-    if like is None or out is not None or (true_division and like.dtype.kind != "f"):
+    like = None if out is not None else _larger(x, y)
+    if like is None or (true_division and like.dtype.kind != "f"):
         return _general(op, kernel, ufunc, input, other, out, result_dtype, true_division)
     result = memory.empty_like(like) if result_dtype is None else memory.empty(like.shape, result_dtype)
     if threads.count == 1:
@@ -122,7 +124,7 @@ def binary(
     else:
         threads.elementwise(kernel, x, y, result)
     tensor = Tensor(result)
-    if (isinstance(input, Tensor) and input.requires_grad) or (isinstance(other, Tensor) and other.requires_grad):
+    if (x is not input and input.requires_grad) or (y is not other and other.requires_grad):  # type: ignore[union-attr]
         return record(op, tensor, (input, other))
     return tensor
 
@@ -203,7 +205,9 @@ def _target(
 def _deliver(result: np.ndarray, out: Tensor) -> Tensor:
     if result is not out._array:
         if not np.can_cast(result.dtype, out._array.dtype, "same_kind"):
-            raise DTypeError(f"result type {dtypes.OF_NUMPY[result.dtype]} can't be cast to the output type {out.dtype}")
+            raise DTypeError(
+                f"result type {dtypes.OF_NUMPY[result.dtype]} can't be cast to the output type {out.dtype}"
+            )
         np.copyto(out._array, result, casting="same_kind")
     out._bump()
     return out

@@ -83,16 +83,24 @@ def permute(input: Tensor, *dims: Any) -> Tensor:
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """A view with two dimensions exchanged."""
     ndim = need_tensor(transpose, input).ndim
-    order = list(range(ndim))
     a, b = check_dim(dim0, ndim), check_dim(dim1, ndim)
-    if ndim:
-        order[a], order[b] = b, a
-    return permute(input, tuple(order))
+    if ndim == 0:
+        return input._view(input._array)
+    result = input._view(input._array.swapaxes(a, b))
+    if not input.requires_grad:
+        return result
+    order = list(range(ndim))
+    order[a], order[b] = b, a
+    return record(permute, result, (input, tuple(order)))
 
 
 def t(input: Tensor) -> Tensor:
-    """The transpose of a matrix (a view)."""
-    return input.T
+    """The transpose of a matrix (a view); a vector is its own. Raises ShapeError on more dimensions."""
+    array = need_tensor(t, input)._array
+    if array.ndim > 2:
+        raise ShapeError(f"t() expects a tensor of at most 2 dimensions, but got shape {array.shape}; use permute")
+    result = input._view(array.T)
+    return record(permute, result, (input, tuple(range(array.ndim))[::-1])) if input.requires_grad else result
 
 
 def contiguous(input: Tensor) -> Tensor:

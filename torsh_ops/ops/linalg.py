@@ -28,8 +28,9 @@ def _rows_or_columns(array: np.ndarray) -> tuple[np.ndarray, bool]:
 
 
 def _check_dtypes(op: Callable[..., Any], a: Tensor, b: Tensor) -> None:
-    need_tensor(op, a)
-    need_tensor(op, b, "mat2")
+    if not (isinstance(a, Tensor) and isinstance(b, Tensor)):
+        need_tensor(op, a)
+        need_tensor(op, b, "mat2")
     if a._array.dtype is not b._array.dtype:
         raise DTypeError(
             f"{op.__name__}(): expected both tensors to have the same dtype, but got {a.dtype} and {b.dtype}"
@@ -72,9 +73,14 @@ def _split_rows(x: np.ndarray, tx: bool, y: np.ndarray, ty: bool, result: np.nda
 def mm(input: Tensor, mat2: Tensor) -> Tensor:
     """Product of two matrices, (m, k) by (k, n). Raises ShapeError unless both are 2-D and fit."""
     _check_dtypes(mm, input, mat2)
+    if input.ndim != 2 or mat2.ndim != 2:
+        raise ShapeError(f"mm takes two matrices, but got shapes {input.shape} and {mat2.shape}")
+    return _mm(input, mat2)
+
+
+def _mm(input: Tensor, mat2: Tensor) -> Tensor:
+    """`mm` of what has been checked to be two matrices of one dtype."""
     a, b = input._array, mat2._array
-    if a.ndim != 2 or b.ndim != 2:
-        raise ShapeError(f"mm takes two matrices, but got shapes {a.shape} and {b.shape}")
     if a.shape[1] != b.shape[0]:
         raise ShapeError(
             f"mat1 and mat2 shapes cannot be multiplied ({a.shape[0]}x{a.shape[1]} and {b.shape[0]}x{b.shape[1]})"
@@ -113,7 +119,7 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     _check_dtypes(matmul, input, other)
     a, b = input.ndim, other.ndim
     if a == 2 and b == 2:
-        return mm(input, other)
+        return _mm(input, other)
     if a == 0 or b == 0:
         raise ShapeError(f"both arguments to matmul need to be at least 1D, but they are {a}D and {b}D")
     if a == 1 or b == 1:

@@ -31,6 +31,8 @@ class ValuesIndices(NamedTuple):
 def _kept(shape: tuple[int, ...], dims: tuple[int, ...], keepdim: bool) -> tuple[int, ...]:
     if not keepdim and len(dims) == len(shape):
         return ()
+    if not keepdim and dims == (len(shape) - 1,):
+        return shape[:-1]
     if keepdim:
         return tuple(1 if d in dims else n for d, n in enumerate(shape))
     return tuple(n for d, n in enumerate(shape) if d not in dims)
@@ -50,7 +52,7 @@ def _rows(array: np.ndarray, dims: tuple[int, ...]) -> np.ndarray:
 
 def _middle(array: np.ndarray, dims: tuple[int, ...]) -> np.ndarray | None:
     """Return `array` as (outer, n, inner) when `dims` are neighbours and not the last ones, else None."""
-    if not dims or not array.flags.c_contiguous or dims[-1] == array.ndim - 1 or dims[-1] - dims[0] + 1 != len(dims):
+    if not dims or dims[-1] == array.ndim - 1 or dims[-1] - dims[0] + 1 != len(dims) or not array.flags.c_contiguous:
         return None
     shape = array.shape
     inner = math.prod(shape[dims[-1] + 1 :])
