@@ -1,0 +1,1 @@
+"""Gradients: a value and its backward pass, timed together."""

@@ -1,0 +1,143 @@
+"""TensorFlow: the whole call as one tf.function of its inputs; a call on the CPU returns when it is done."""
+
+import importlib
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchmarks.frameworks.adapter import CHANNELS_LAST, Adapter, Bound
+
+if TYPE_CHECKING:
+    from benchmarks.workloads.record import Workload
+
+
+class Framework(Adapter):
+    """TensorFlow on the CPU; images and kernels are channels-last, the only order its CPU kernels take."""
+
+    name = "tensorflow"
+    axes = CHANNELS_LAST
+
+    def __init__(self) -> None:
+        self.module = importlib.import_module("tensorflow")
+        self.ops = operators(self.module)
+        # Many workloads in one process are many traces: TensorFlow takes that for a mistake and warns.
+        self.module.get_logger().setLevel("ERROR")
+
+    def find(self, op: str) -> Callable[..., Any] | None:
+        """Give the operator from the table; what takes more than a line is a method."""
+        return self.ops.get(op)
+
+    def from_numpy(self, x: np.ndarray) -> Any:
+        """Copy a NumPy array into a tensor."""
+        return self.module.constant(x)
+
+    def to_numpy(self, x: Any) -> np.ndarray:
+        """One tensor as a NumPy array; a gradient by rows (IndexedSlices) is made dense."""
+        return self.module.convert_to_tensor(x).numpy()
+
+    def bind(self, workload: "Workload", inputs: Sequence[np.ndarray]) -> Bound:
+        """Trace the call, or its value and gradients, into one graph."""
+        tf, args = self.module, self.arrays(workload, inputs)
+
+        def call(*xs: Any) -> Any:
+            return workload.call(self, *xs)
+
+        def value_and_gradients(*xs: Any) -> tuple[Any, ...]:
+            leaves = [xs[i] for i in workload.wrt]
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(leaves)
+                value = call(*xs)
+            return (value, *tape.gradient(value, leaves))
+
+        traced = tf.function(value_and_gradients if workload.wrt else call, autograph=False)
+        return Bound(lambda: traced(*args))
+
+    def layer_norm(self, x: Any, shape: Sequence[int], weight: Any, bias: Any, eps: float = 1e-5) -> Any:
+        """Normalise over the last ``len(shape)`` axes, then scale and shift."""
+        nn = self.module.nn
+        mean, variance = nn.moments(x, list(range(-len(shape), 0)), keepdims=True)
+        return nn.batch_normalization(x, mean, variance, bias, weight, eps)
+
+    def matmul(self, a: Any, b: Any) -> Any:
+        """Matrix product; TensorFlow has a call of its own for a vector on the right."""
+        return self.module.matmul(a, b) if len(b.shape) > 1 else self.module.linalg.matvec(a, b)
+
+    def var(self, x: Any, dim: Any = None, keepdim: bool = False) -> Any:
+        """Unbiased variance: TensorFlow's own divides by n, PyTorch's by n - 1."""
+        biased = self.module.math.reduce_variance(x, axis=dim, keepdims=keepdim)
+        n = np.prod(x.shape) // np.prod(biased.shape)
+        return biased * (n / (n - 1))
+
+    def conv2d(self, x: Any, weight: Any, bias: Any = None, stride: int = 1, padding: int = 0) -> Any:
+        """Convolve NHWC images with an HWIO kernel."""
+        nn, pads = self.module.nn, [padding, padding]
+        result = nn.conv2d(x, weight, stride, [[0, 0], pads, pads, [0, 0]])
+        return result if bias is None else nn.bias_add(result, bias)
+
+    def transpose(self, x: Any, dim0: int, dim1: int) -> Any:
+        """Swap two axes; TensorFlow's transpose copies."""
+        order = list(range(len(x.shape)))
+        order[dim0], order[dim1] = order[dim1], order[dim0]
+        return self.module.transpose(x, order)
+
+    def linear(self, x: Any, weight: Any, bias: Any = None) -> Any:
+        """``x @ weight.T + bias``."""
+        result = self.module.matmul(x, weight, transpose_b=True)
+        return result if bias is None else self.module.nn.bias_add(result, bias)
+
+    def scaled_dot_product_attention(self, q: Any, k: Any, v: Any) -> Any:
+        """``softmax(q @ k.T / sqrt(width)) @ v`` over the last two axes."""
+        tf = self.module
+        scores = tf.matmul(q * q.shape[-1] ** -0.5, k, transpose_b=True)
+        return tf.matmul(tf.nn.softmax(scores), v)
+
+    def adaptive_avg_pool2d(self, x: Any, size: int) -> Any:
+        """Mean over all places of NHWC images: `size` is 1."""
+        if size != 1:
+            raise NotImplementedError(f"adaptive_avg_pool2d to {size} places is not written for tensorflow")
+        return self.module.reduce_mean(x, axis=(1, 2), keepdims=True)
+
+    def cross_entropy(self, logits: Any, target: Any) -> Any:
+        """Mean negative log-likelihood of the class `target` of each row."""
+        tf = self.module
+        return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=target, logits=logits))
+
+
+def operators(tf: Any) -> dict[str, Callable[..., Any]]:
+    """PyTorch's name to the TensorFlow call, for those that are one."""
+    return {
+        "add": tf.add,
+        "sub": tf.subtract,
+        "mul": tf.multiply,
+        "div": tf.divide,
+        "exp": tf.exp,
+        "log": tf.math.log,
+        "sqrt": tf.sqrt,
+        "tanh": tf.tanh,
+        "sigmoid": tf.sigmoid,
+        "relu": tf.nn.relu,
+        "gelu": lambda x: tf.nn.gelu(x, approximate=False),
+        "silu": tf.nn.silu,
+        "maximum": tf.maximum,
+        "minimum": tf.minimum,
+        "where": tf.where,
+        "eq": tf.equal,
+        "lt": tf.less,
+        "gt": tf.greater,
+        "sum": lambda x, dim=None, keepdim=False: tf.reduce_sum(x, axis=dim, keepdims=keepdim),
+        "mean": lambda x, dim=None, keepdim=False: tf.reduce_mean(x, axis=dim, keepdims=keepdim),
+        "amax": lambda x, dim=None, keepdim=False: tf.reduce_max(x, axis=dim, keepdims=keepdim),
+        "argmax": lambda x, dim: tf.argmax(x, axis=dim),
+        "norm": tf.norm,
+        "bmm": tf.matmul,
+        "reshape": tf.reshape,
+        "flatten": lambda x, start: tf.reshape(x, (*x.shape[:start], -1)),
+        "permute": tf.transpose,
+        # Every TensorFlow tensor is in row-major order.
+        "contiguous": lambda x: x,
+        "index_select": lambda x, dim, index: tf.gather(x, index, axis=dim),
+        "softmax": tf.nn.softmax,
+        "log_softmax": tf.nn.log_softmax,
+        "max_pool2d": lambda x, size: tf.nn.max_pool2d(x, size, size, "VALID"),
+    }

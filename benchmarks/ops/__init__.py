@@ -1,0 +1,1 @@
+"""Operators: seconds per call, rates, memory and standing among peers."""

@@ -1,0 +1,19 @@
+"""Operators that only move elements; each result is contiguous."""
+
+from benchmarks.common import _Timed
+
+
+class Transpose(_Timed, workload="transpose", sizes=("cache", "memory")):
+    """Rows become columns."""
+
+
+class Permute(_Timed, workload="permute"):
+    """Heads before positions, as attention does."""
+
+
+class Slice(_Timed, workload="slice", sizes=("cache",)):
+    """Every second column of all rows but the first."""
+
+
+class IndexSelect(_Timed, workload="index_select"):
+    """Rows of a table by their numbers, as an embedding does."""
