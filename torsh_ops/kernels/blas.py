@@ -2,29 +2,37 @@
 
 import ctypes
 import os
+from importlib.util import find_spec
+from pathlib import Path
 
 import llvmlite.binding
-import scipy_openblas32
 from numba import njit, types
 from numba.extending import overload
 
 from torsh_ops.kernels.vector import FORCED, SERIAL
 
-_PATH = f"{scipy_openblas32.get_lib_dir()}/{scipy_openblas32.get_library(fullname=True)}"
+
+def _path() -> str:
+    """Where the library is. Its package is not imported: that would load it, with a thread for every core."""
+    package = find_spec("scipy_openblas32")
+    if package is None or package.origin is None:
+        raise ImportError("torsh_ops needs scipy-openblas32 for its matrix products: pip install scipy-openblas32")
+    return str(next(Path(package.origin).parent.glob("lib/libscipy_openblas*")))
 
 
 def _load() -> ctypes.CDLL:
     """Load OpenBLAS for the life of the process, where the kernels find it; it starts no thread of its own."""
+    path = _path()
     before = os.environ.get("OPENBLAS_NUM_THREADS")
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     try:
-        llvmlite.binding.load_library_permanently(_PATH)
+        llvmlite.binding.load_library_permanently(path)
     finally:
         if before is None:
             del os.environ["OPENBLAS_NUM_THREADS"]
         else:
             os.environ["OPENBLAS_NUM_THREADS"] = before
-    library = ctypes.CDLL(_PATH)
+    library = ctypes.CDLL(path)
     library.scipy_openblas_get_config.restype = ctypes.c_char_p
     library.scipy_openblas_get_corename.restype = ctypes.c_char_p
     return library
