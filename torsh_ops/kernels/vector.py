@@ -9,12 +9,13 @@ from numba.core import cgutils
 from numba.extending import intrinsic, overload
 from numba.np import arrayobj
 
-# No fast-math flag: NaN, infinities and the order of operations are as written. The GIL is released.
-SERIAL: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
+# No fast-math flag: NaN, infinities and the order of operations are as written. The GIL is released. Numba lets what
+# is not set be inherited from whichever caller happens to compile a function first: hence the explicit False.
+SERIAL: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": False}
 # Sums may be reordered into vector lanes and products fused; NaN and infinities still count.
 REORDER: dict[str, Any] = {**SERIAL, "fastmath": {"reassoc", "contract", "nsz"}}
 # For functions that kernels are made of; compiled into their callers.
-FORCED: dict[str, Any] = {"forceinline": True, "nogil": True, "error_model": "numpy"}
+FORCED: dict[str, Any] = {"forceinline": True, "nogil": True, "error_model": "numpy", "fastmath": False}
 
 f4 = np.float32
 

@@ -1,0 +1,1 @@
+"""Small machines: how soon a model answers in a fresh process, how steadily, and in how much memory."""

@@ -1,0 +1,1 @@
+"""Phones: the core's kernels compiled for ARM and run under an emulator, which counts instructions."""

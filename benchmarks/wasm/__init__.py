@@ -1,0 +1,1 @@
+"""WebAssembly: the core's kernels compiled to wasm32 and run in wasmtime."""
