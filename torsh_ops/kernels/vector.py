@@ -128,14 +128,18 @@ def minimum(x, y):
     raise NotImplementedError
 
 
-@overload(maximum, jit_options=FORCED)
+# Which of -0 and +0 is greater does not matter here, and costs a third of the speed of a row's maximum.
+_EITHER_ZERO: dict[str, Any] = {**FORCED, "fastmath": {"nsz"}}
+
+
+@overload(maximum, jit_options=_EITHER_ZERO)
 def _maximum(x, y):
     if isinstance(x, types.Float):
         return lambda x, y: fmaximum(x, y)
     return lambda x, y: x if x > y else y
 
 
-@overload(minimum, jit_options=FORCED)
+@overload(minimum, jit_options=_EITHER_ZERO)
 def _minimum(x, y):
     if isinstance(x, types.Float):
         return lambda x, y: fminimum(x, y)
