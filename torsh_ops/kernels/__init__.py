@@ -8,7 +8,7 @@ import contextlib
 from pathlib import Path
 
 # What other kernels are made of.
-_SHARED = ("vector.py", "math.py", "reduce.py", "blas.py")
+_SHARED = ("vector.py", "math.py", "reduce.py", "blas.py", "conv_tile.py", "conv_emit.py")
 
 
 def _drop_stale_code(folder: Path) -> None:

@@ -1,0 +1,167 @@
+"""The tables of a convolution: where every vector and every tap of it lies."""
+
+import numpy as np
+
+from torsh_ops.kernels.conv import Plan
+from torsh_ops.kernels.conv_emit import lanes_of
+from torsh_ops.kernels.conv_tile import whole_tiles
+from torsh_ops.kernels.conv_winograd import LANES, PRODUCTS, Pieces
+from torsh_ops.ops.windows import Pair
+
+Offsets = tuple[int, ...]
+
+# Half of the smallest L2 cache that this is made for: the other half holds the weights and the output.
+_COPY_BYTES = 512 * 1024
+# Inputs and products of Winograd's 36 multiplications, likewise.
+_PIECES_BYTES = 1024 * 1024
+# A band of fewer rows would copy its border more often than its rows.
+_SMALLEST_BAND = 8
+
+
+def vectors(addresses: np.ndarray, targets: np.ndarray, lanes: int, rows: int) -> tuple[np.ndarray, ...]:
+    """Cut places that are consecutive in both into vectors of `lanes`; (sources, targets, lanes), each int64.
+
+    Filled up to whole tiles with vectors that store nothing.
+    """
+    gaps = np.flatnonzero((np.diff(addresses) != 1) | (np.diff(targets) != 1)) + 1
+    ends = np.append(gaps, addresses.size)
+    starts = np.append(0, gaps)
+    cut = [
+        (at, min(lanes, end - at)) for start, end in zip(starts, ends, strict=True) for at in range(start, end, lanes)
+    ]
+    missing = whole_tiles(len(cut), rows) - len(cut)
+    firsts = np.array([at for at, _ in cut], np.int64)
+    empty = np.zeros(missing, np.int64)
+    return (
+        np.append(addresses[firsts], empty).astype(np.int64),
+        np.append(targets[firsts], empty).astype(np.int64),
+        np.append(np.array([n for _, n in cut], np.int64), empty),
+    )
+
+
+def _phases(offsets: Offsets, stride: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Remainders that the offsets take modulo the stride; the number of each offset's remainder, and its quotient."""
+    quotient, remainder = np.divmod(np.array(offsets, np.int64) - min(offsets), stride)
+    found, which = np.unique(remainder, return_inverse=True)
+    return found.astype(np.int64), which, quotient
+
+
+class _Layout:
+    """The copy of one image: its phases and the place of every tap in it."""
+
+    def __init__(self, out: Pair, rows: Offsets, columns: Offsets, stride: Pair, bytes_per_place: int) -> None:
+        self.row_phases, row_phase, row_shift = _phases(rows, stride[0])
+        self.column_phases, column_phase, column_shift = _phases(columns, stride[1])
+        self.phases = self.row_phases.size * self.column_phases.size
+        self.width = out[1] + int(column_shift.max())
+        halo = int(row_shift.max())
+        fitting = _COPY_BYTES // (bytes_per_place * self.phases * self.width) - halo
+        bands = -(-out[0] // max(fitting, min(out[0], _SMALLEST_BAND)))
+        self.band = -(-out[0] // bands)
+        self.height = self.band + halo
+        self.plane = self.phases * self.height * self.width
+        phase = row_phase[:, None] * self.column_phases.size + column_phase
+        self.taps = (phase * self.height + row_shift[:, None]) * self.width + column_shift
+
+    def pixels(self, width: int) -> np.ndarray:
+        """Place of every output pixel of one band, relative to its taps."""
+        return np.add.outer(np.arange(self.band) * self.width, np.arange(width)).ravel()
+
+
+def _plan(
+    layout: _Layout, groups: int, channels: int, rows: int, offsets: tuple[Offsets, Offsets], stride: Pair, *tables
+):
+    return Plan(
+        groups, channels, rows, *stride, -min(offsets[0]), -min(offsets[1]),
+        layout.row_phases, layout.column_phases, layout.height, layout.width, layout.band, *tables,
+    )  # fmt: skip
+
+
+def correlation(
+    out: Pair, groups: int, channels: int, rows: int, offsets: tuple[Offsets, Offsets], stride: Pair, itemsize: int
+) -> tuple[Plan, int, int]:
+    """Plan ``out[i, j] = sum w[c, a, b] * x[c, i * stride + offsets[0][a], j * stride + offsets[1][b]]``.
+
+    Returns the plan, and the elements of its two buffers: the copy of the image, and the output with its border
+    (0 when the output is written in place).
+    """
+    layout = _Layout(out, *offsets, stride, channels * itemsize)
+    lanes = lanes_of(itemsize)
+    pixels = layout.pixels(out[1])
+    tables = vectors(pixels, np.arange(pixels.size), lanes, rows)
+    # Narrow images fill few lanes of a row's last vector: then the border between rows is computed too, and cut out.
+    length = int(pixels[-1]) + 1
+    whole = vectors(np.arange(length), np.arange(length), lanes, rows)
+    flat = 5 * whole[0].size < 4 * tables[0].size
+    taps = np.add.outer(np.arange(channels) * layout.plane, layout.taps.ravel()).ravel()
+    plan = _plan(
+        layout, groups, channels, rows, offsets, stride,
+        taps, *(whole if flat else tables), layout.width if flat else 0,
+    )  # fmt: skip
+    return plan, channels * layout.plane + lanes, rows * length if flat else 0
+
+
+def weight_gradient(
+    out: Pair, groups: int, channels: int, rows: int, offsets: tuple[Offsets, Offsets], stride: Pair, itemsize: int
+) -> tuple[Plan, int, np.ndarray]:
+    """Plan the gradient of the weights of `correlation`; the plan, the elements of its copy, and the taps' order.
+
+    The vectors run over taps that lie together in a copy whose last dimension is the channel.
+    """
+    layout = _Layout(out, *offsets, stride, channels * itemsize)
+    places = np.add.outer(np.arange(channels), layout.taps.ravel() * channels).ravel()
+    order = np.argsort(places)
+    tables = vectors(places[order], np.arange(order.size), lanes_of(itemsize), rows)
+    plan = _plan(layout, groups, channels, rows, offsets, stride, layout.pixels(out[1]) * channels, *tables, 0)
+    return plan, channels * layout.plane + lanes_of(itemsize), order
+
+
+def depthwise_weight_gradient(
+    out: Pair, groups: int, channels: int, rows: int, offsets: tuple[Offsets, Offsets], stride: Pair, itemsize: int
+) -> tuple[Plan, int]:
+    """Plan the gradient of the weights where each group has one input channel; the plan and its copy's elements."""
+    layout = _Layout(out, *offsets, stride, itemsize)
+    none = np.zeros(0, np.int64)
+    plan = _plan(layout, groups, channels, rows, offsets, stride, layout.taps.ravel(), none, none, none, 0)
+    return plan, layout.plane
+
+
+def winograd(images: int, out: Pair, channels: int, rows: int, offset: Pair) -> tuple[Pieces, int]:
+    """Cut a 3x3 correlation, ``offset`` its first row and column, into pieces; and the elements of its copies."""
+    neighbours = LANES // 4
+    wide, high = -(-out[1] // (4 * neighbours)), -(-out[0] // 4)
+    fitting = max(_PIECES_BYTES // (PRODUCTS * 4 * (channels + rows) * neighbours), 4)
+    together = min(max(fitting // (wide * high), 1), images)
+    band = min(max(fitting // wide, 1), high) if together == 1 else high
+    # As many rows of pieces in each band, and a whole number of vectors.
+    band = -(-high // -(-high // band))
+    width, height = 4 * neighbours * wide + 2, 4 * band + 2
+    image, row, column = (i.ravel() for i in np.indices((together, band, wide)))
+    missing = -image.size % 4
+    plane = height * width
+    groups = (
+        image * channels * plane + 4 * row * width + 4 * neighbours * column,
+        image * rows * out[0] * out[1] + 4 * row * out[1] + 4 * neighbours * column,
+        4 * row,
+        np.minimum(out[1] - 4 * neighbours * column, 4 * neighbours),
+    )
+    sources, targets, group_rows, columns = (np.append(g, np.zeros(missing, np.int64)) for g in groups)
+    none = np.zeros(0, np.int64)
+    zero = np.zeros(1, np.int64)
+    copy = Plan(
+        1, channels, rows, 1, 1, -offset[0], -offset[1], zero, zero, height, width, 4 * band,
+        none, none, none, none, 0,
+    )  # fmt: skip
+    vectors = sources.size // 4
+    tables = (np.zeros(whole_tiles(vectors, rows), np.int64) for _ in range(2))
+    places, lanes = tables
+    places[:vectors] = np.arange(vectors) * LANES
+    lanes[:vectors] = LANES
+    taps = np.arange(channels, dtype=np.int64) * vectors * LANES
+    pieces = Pieces(copy, together, sources, targets, group_rows, columns, taps, places, lanes)
+    return pieces, together * channels * plane + LANES
+
+
+def apart(size: int) -> int:
+    """Elements from one of 36 rows to the next: stores 4096 bytes apart would share one set of the cache."""
+    return -(-size // LANES) * LANES + LANES
