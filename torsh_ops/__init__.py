@@ -1,6 +1,6 @@
 """A small, fast tensor library for the CPU with PyTorch's API: NumPy storage, Numba kernels, GEMM from OpenBLAS."""
 
-from torsh_ops import autograd, errors, memory, ops
+from torsh_ops import autograd, errors, memory, nn, ops, optim
 from torsh_ops import gradients as _gradients  # noqa: F401  (imported for what it defines)
 from torsh_ops.autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from torsh_ops.config import show_config
@@ -214,11 +214,13 @@ __all__ = [
     "narrow",
     "ne",
     "neg",
+    "nn",
     "no_grad",
     "norm",
     "ones",
     "ones_like",
     "ops",
+    "optim",
     "outer",
     "permute",
     "pow",

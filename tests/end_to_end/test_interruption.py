@@ -1,0 +1,42 @@
+"""Ctrl-C during `asv run`: what was measured stays, and the next run goes on from there."""
+
+import os
+import signal
+
+import pytest
+
+from tests.end_to_end.repository import ASV, Repository
+
+# In one round, a benchmark that is printed is finished and the next one is not begun.
+RUN = ("run", "HEAD^!", "--attribute", "rounds=1", "--bench", r"(norm|reduce)\..*\.time_call\('torsh', 'dispatch'")
+
+
+def measured(repo: Repository) -> dict[str, int]:
+    """When each stored benchmark was started, by name."""
+    columns = [(result["result_columns"], result["results"]) for result in repo.results()]
+    return {
+        name: values[names.index("started_at")] for names, results in columns for name, values in results.items()
+    }
+
+
+@pytest.mark.slow
+def test_what_was_measured_before_ctrl_c_stays_and_is_not_measured_again(repository):
+    repo = repository("project")
+    repo.make_light()
+    repo.asv("machine", "--yes")
+    # In a process group of its own, as a terminal sends Ctrl-C: to asv and to what it has started.
+    process = repo.popen(*ASV, *RUN, process_group=0)
+    seen = []
+    for line in process.stdout:
+        seen.append(line)
+        if "time_call" in line and "Running" not in line:
+            break
+    os.killpg(process.pid, signal.SIGINT)
+    rest, _ = process.communicate()
+    before = measured(repo)
+    assert process.returncode != 0, "".join(seen) + rest
+    assert before
+
+    repo.asv(*RUN, "--skip-existing")
+    after = measured(repo)
+    assert before.items() < after.items()
