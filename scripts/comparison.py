@@ -9,8 +9,6 @@ from fnmatch import fnmatchcase
 from statistics import median
 from typing import Any
 
-import numpy as np
-
 from benchmarks import frameworks
 from benchmarks.frameworks import UnknownName, compare
 from benchmarks.frameworks.compare import Interval, Samples
@@ -106,7 +104,7 @@ def measure_cell(workload: Workload, size: str, names: Sequence[str], seconds: f
     A framework that fails or answers wrongly is left out, with its reason.
     """
     inputs = workload.make_inputs(size)
-    expected = oracle(workload, inputs)
+    expected = workload.expected(inputs)
     calls: dict[str, Callable[[], Any]] = {}
     reasons: dict[str, str] = {}
     with ExitStack() as stack:
@@ -114,7 +112,7 @@ def measure_cell(workload: Workload, size: str, names: Sequence[str], seconds: f
             try:
                 adapter = frameworks.load(name)
                 call = stack.enter_context(adapter.bind(workload, inputs))
-                wrong = difference(workload, adapter.outputs(workload, call()), expected)
+                wrong = workload.difference(adapter.outputs(workload, call()), expected)
             except NotImplementedError as error:
                 reasons[name] = str(error)
             # Whatever one framework raises, the others are measured.
@@ -128,24 +126,3 @@ def measure_cell(workload: Workload, size: str, names: Sequence[str], seconds: f
         samples = compare.alternate(calls, rounds=ROUNDS, seconds=seconds) if calls else {}
     return Cell(workload, size, samples, reasons)
 
-
-def oracle(workload: Workload, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
-    """Every output of the workload, computed in float64."""
-    wide = [x.astype(np.float64) if x.dtype.kind == "f" else x for x in inputs]
-    result = workload.oracle(*wide)
-    return tuple(np.asarray(r) for r in (result if isinstance(result, tuple) else (result,)))
-
-
-def difference(workload: Workload, found: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> str:
-    """Say how `found` misses `expected` by more than the workload's tolerance; "" when it does not."""
-    if len(found) != len(expected):
-        return f"{len(found)} results instead of {len(expected)}"
-    for position, (f, e) in enumerate(zip(found, expected, strict=True)):
-        if f.shape != e.shape:
-            return f"result {position} has shape {f.shape} instead of {e.shape}"
-        close = np.isclose(f, e, rtol=workload.rtol, atol=workload.atol, equal_nan=True)
-        if not close.all():
-            at = np.unravel_index(int(np.argmin(close)), close.shape)
-            place = f"result {position} at [{', '.join(map(str, at))}]"
-            return f"{place} is {f[at]:.9g}, not {e[at]:.9g}; {(~close).mean():.2%} of it is off"
-    return ""

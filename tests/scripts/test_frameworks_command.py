@@ -130,9 +130,9 @@ def test_an_unknown_name_is_refused(bad):
 
 def test_what_differs_is_named():
     expected = [np.zeros((2, 3))]
-    assert comparison.difference(ADD, [np.zeros((2, 3))], expected) == ""
-    assert comparison.difference(ADD, [np.zeros(3)], expected) == "result 0 has shape (3,) instead of (2, 3)"
-    assert comparison.difference(ADD, [], expected) == "0 results instead of 1"
+    assert ADD.difference([np.zeros((2, 3))], expected) == ""
+    assert ADD.difference([np.zeros(3)], expected) == "result 0 has shape (3,) instead of (2, 3)"
+    assert ADD.difference([], expected) == "0 results instead of 1"
     off = np.zeros((2, 3))
     off[1, 2] = np.nan
-    assert comparison.difference(ADD, [off], expected) == "result 0 at [1, 2] is nan, not 0; 16.67% of it is off"
+    assert ADD.difference([off], expected) == "result 0 at (1, 2) is nan, not 0; 16.67% of it is off"
