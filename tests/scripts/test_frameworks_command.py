@@ -48,7 +48,7 @@ def test_a_wrong_result_is_reported_and_not_timed(monkeypatch, capsys):
     assert timed == []
     shown = capsys.readouterr().out
     assert re.search(r"add +dispatch +wrong", shown)
-    assert re.search(r"add on numpy: wrong result: result 0 at \[7\] is \S+, not \S+; 0\.39% of it is off", shown)
+    assert re.search(r"add on numpy: wrong result: result 0 at \(7,\) is \S+, not \S+; 0\.39% of it is off", shown)
 
 
 def test_a_framework_that_fails_leaves_the_others_measured(monkeypatch, capsys):
