@@ -17,6 +17,7 @@ Operand = Tensor | Number
 Kernel = Callable[..., Any]
 
 _BOOL = np.dtype(bool)
+_NUMBERS = (float, int, bool)
 
 
 def need_tensor(op: Callable[..., Any], value: object, name: str = "input") -> Tensor:
@@ -118,7 +119,10 @@ def binary(
     like = None if out is not None else _larger(x, y)
     if like is None or (true_division and like.dtype.kind != "f"):
         return _general(op, kernel, ufunc, input, other, out, result_dtype, true_division)
-    result = memory.empty_like(like) if result_dtype is None else memory.empty(like.shape, result_dtype)
+    if like.nbytes < memory.POOLED_BYTES:  # as memory.empty does, without the call
+        result = np.empty(like.shape, result_dtype or like.dtype)
+    else:
+        result = memory.empty(like.shape, result_dtype or like.dtype)
     if threads.count == 1:
         kernel(x, y, result)
     else:
@@ -131,20 +135,21 @@ def binary(
 
 def _larger(x: Any, y: Any) -> np.ndarray | None:
     """Return the operand that has the result's shape when a kernel can take both as they are, else None."""
-    if isinstance(x, np.ndarray):
-        if isinstance(y, np.ndarray):
-            if x.dtype is not y.dtype or x.dtype is _BOOL or not (x.flags.c_contiguous and y.flags.c_contiguous):
-                return None
-            m, n = x.shape, y.shape
-            if m == n:
-                return x
-            # The smaller repeats along the leading dimensions of the larger.
-            if len(n) < len(m):
-                return x if m[len(m) - len(n) :] == n and y.size else None
-            return y if n[len(n) - len(m) :] == m and x.size else None
-        return x if x.dtype.kind == "f" and x.flags.c_contiguous and isinstance(y, (float, int)) else None
-    if isinstance(y, np.ndarray) and isinstance(x, (float, int)) and y.dtype.kind == "f" and y.flags.c_contiguous:
-        return y
+    kind, other_kind = type(x), type(y)
+    if kind is np.ndarray and other_kind is np.ndarray:
+        if x.dtype is not y.dtype or x.dtype is _BOOL or not (x.flags.c_contiguous and y.flags.c_contiguous):
+            return None
+        m, n = x.shape, y.shape
+        if m == n:
+            return x
+        # The smaller repeats along the leading dimensions of the larger.
+        if len(n) < len(m):
+            return x if m[len(m) - len(n) :] == n and y.size else None
+        return y if n[len(n) - len(m) :] == m and x.size else None
+    array = x if kind is np.ndarray else y
+    number = other_kind if array is x else kind
+    if number in _NUMBERS and array.dtype.kind == "f" and array.flags.c_contiguous:
+        return array
     return None
 
 

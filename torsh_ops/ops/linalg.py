@@ -23,7 +23,7 @@ def _rows_or_columns(array: np.ndarray) -> tuple[np.ndarray, bool]:
     if column == size and (row >= n * size or m == 1) and row % size == 0:
         return array, False
     if row == size and (column >= m * size or n == 1) and column % size == 0:
-        return np.swapaxes(array, -1, -2), True
+        return array.swapaxes(-1, -2), True
     return contiguous_array(Tensor(array)), False
 
 

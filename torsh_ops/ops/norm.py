@@ -21,6 +21,7 @@ def _along(kernel: Callable[..., Any], dim: int, *tensors: Tensor) -> Tensor:
     """Run a row kernel over `dim` of tensors of one shape; another dim than the last is moved there and back."""
     ndim = tensors[0].ndim
     if ndim == 2 and dim == 1 and threads.count == 1 and tensors[0]._array.size:
+        # The common case, without the bookkeeping of the others.
         matrices = [contiguous_array(t) for t in tensors]
         out = memory.empty_like(matrices[0])
         kernel(*matrices, out)

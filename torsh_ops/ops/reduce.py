@@ -69,6 +69,10 @@ def _reduce(
     *arguments: Any,
 ) -> np.ndarray:
     """Run `last` over rows, or `middle` over (outer, n, inner) where that spares a copy; return the result."""
+    if len(dims) == array.ndim and array.flags.c_contiguous:
+        whole = np.empty((1,) * array.ndim if keepdim else (), np_dtype)
+        last(array.ravel(), array.size, *arguments, whole.ravel())
+        return whole
     result = memory.empty(_kept(array.shape, dims, keepdim), np_dtype)
     if middle is not None and (parts := _middle(array, dims)) is not None:
         table = result.reshape(parts.shape[0], parts.shape[2])
