@@ -89,7 +89,7 @@ from torsh_ops.ops.index import (
     triu,
     unsqueeze,
 )
-from torsh_ops.ops.linalg import addmm, bmm, dot, matmul, mm, outer
+from torsh_ops.ops.linalg import addmm, bmm, dot, matmul, mm, mv, outer
 from torsh_ops.ops.norm import log_softmax, softmax
 from torsh_ops.ops.random import (
     Generator,
@@ -211,6 +211,7 @@ __all__ = [
     "minimum",
     "mm",
     "mul",
+    "mv",
     "narrow",
     "ne",
     "neg",

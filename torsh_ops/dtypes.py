@@ -74,15 +74,20 @@ def as_dtype(d: Any) -> dtype:
         raise DTypeError(f"dtype {np.dtype(d).name} is not supported; torsh_ops has {_NAMES}") from None
 
 
+def of_array(array: np.ndarray) -> dtype:
+    """Return the dtype of a NumPy array, or raise DTypeError naming the supported ones."""
+    try:
+        return OF_NUMPY[array.dtype]
+    except KeyError:
+        raise DTypeError(f"arrays of dtype {array.dtype} are not supported; torsh_ops has {_NAMES}") from None
+
+
 def canonical(array: np.ndarray) -> np.ndarray:
     """Return `array` with NumPy's own dtype object, as dtypes are compared by identity; an unpickled array has another.
 
-    Raises DTypeError, naming the supported ones, on any other dtype.
+    Raises DTypeError as `of_array` does.
     """
-    try:
-        known = OF_NUMPY[array.dtype].numpy
-    except KeyError:
-        raise DTypeError(f"arrays of dtype {array.dtype} are not supported; torsh_ops has {_NAMES}") from None
+    known = of_array(array).numpy
     return array if array.dtype is known else array.view(known)
 
 

@@ -14,9 +14,7 @@ RUN = ("run", "HEAD^!", "--attribute", "rounds=1", "--bench", r"(norm|reduce)\..
 def measured(repo: Repository) -> dict[str, int]:
     """When each stored benchmark was started, by name."""
     columns = [(result["result_columns"], result["results"]) for result in repo.results()]
-    return {
-        name: values[names.index("started_at")] for names, results in columns for name, values in results.items()
-    }
+    return {name: values[names.index("started_at")] for names, results in columns for name, values in results.items()}
 
 
 @pytest.mark.slow
@@ -24,13 +22,13 @@ def test_what_was_measured_before_ctrl_c_stays_and_is_not_measured_again(reposit
     repo = repository("project")
     repo.make_light()
     repo.asv("machine", "--yes")
-    # In a process group of its own, as a terminal sends Ctrl-C: to asv and to what it has started.
-    process = repo.popen(*ASV, *RUN, process_group=0)
+    process = repo.start_in_a_terminal(*ASV, *RUN)
     seen = []
     for line in process.stdout:
         seen.append(line)
         if "time_call" in line and "Running" not in line:
             break
+    # As a terminal sends it: to asv and to what asv has started.
     os.killpg(process.pid, signal.SIGINT)
     rest, _ = process.communicate()
     before = measured(repo)

@@ -99,6 +99,38 @@ def gemm(a, transpose_a, b, transpose_b, beta, out):
     )  # fmt: skip
 
 
+def _cblas_gemv(letter, real):
+    i, p = types.int32, types.CPointer(real)
+    return types.ExternalFunction(f"scipy_cblas_{letter}gemv", types.void(i, i, i, i, real, p, i, p, i, real, p, i))
+
+
+_sgemv = _cblas_gemv("s", types.float32)
+_dgemv = _cblas_gemv("d", types.float64)
+
+
+def _call_gemv(order, ta, m, n, alpha, a, lda, x, beta, y):
+    """cblas_?gemv of the arrays' dtype."""
+    raise NotImplementedError
+
+
+@overload(_call_gemv, jit_options=FORCED)
+def _call_gemv_form(order, ta, m, n, alpha, a, lda, x, beta, y):
+    if y.dtype == types.float32:
+        return lambda order, ta, m, n, alpha, a, lda, x, beta, y: _sgemv(
+            order, ta, m, n, alpha, a.ctypes, lda, x.ctypes, 1, beta, y.ctypes, 1
+        )
+    return lambda order, ta, m, n, alpha, a, lda, x, beta, y: _dgemv(
+        order, ta, m, n, alpha, a.ctypes, lda, x.ctypes, 1, beta, y.ctypes, 1
+    )
+
+
+@njit(**SERIAL)
+def gemv(a, transpose_a, x, out):
+    """`out = A @ x` of a matrix whose rows are contiguous, or that is held transposed, and contiguous vectors."""
+    trans = _TRANSPOSED if transpose_a else _PLAIN
+    _call_gemv(_ROW_MAJOR, trans, a.shape[0], a.shape[1], 1.0, a, leading(a), x, 0.0, out)
+
+
 @njit(**SERIAL)
 def batched_gemm(a, transpose_a, b, transpose_b, beta, out):
     """`gemm` for each matrix of (batch, rows, columns) arrays; a batch stride of 0 repeats one matrix."""

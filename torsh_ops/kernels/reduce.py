@@ -10,7 +10,19 @@ import numpy as np
 from numba import njit, types
 from numba.extending import overload
 
-from torsh_ops.kernels.vector import FORCED, REORDER, SERIAL, fabs, flat, maximum, minimum, span, sqrt
+from torsh_ops.kernels.vector import (
+    FORCED,
+    REORDER,
+    SERIAL,
+    fabs,
+    flat,
+    fmaximum,
+    fminimum,
+    maximum,
+    minimum,
+    span,
+    sqrt,
+)
 
 _BLOCK = 4096
 
@@ -67,9 +79,42 @@ def row_magnitudes(x):
     return total
 
 
+# A maximum that NaN wins takes three instructions a vector, one that does not know NaN takes one. So NaN is looked for
+# apart, by a sum of x * 0, which infinities spoil too; only then is the row gone through again with care. (256 rows of
+# 256: 12.5 -> 5.8 us.)
+_NUMBERS = {**FORCED, "fastmath": {"nnan", "nsz", "reassoc"}}
+
+
+@njit(**_NUMBERS)
+def _max_of_numbers(x):
+    x = flat(x)
+    best = x[0]
+    for i in range(1, x.size):
+        best = fmaximum(best, x[i])
+    return best
+
+
+@njit(**_NUMBERS)
+def _min_of_numbers(x):
+    x = flat(x)
+    best = x[0]
+    for i in range(1, x.size):
+        best = fminimum(best, x[i])
+    return best
+
+
 @njit(forceinline=True, **REORDER)
-def row_max(x):
-    """Greatest element of a flat array; NaN wins."""
+def _all_finite(x):
+    x = flat(x)
+    zero = x.dtype.type(0)
+    total = zero
+    for i in range(x.size):
+        total += x[i] * zero
+    return total == total
+
+
+@njit(forceinline=True, **REORDER)
+def _max_with_care(x):
     x = flat(x)
     best = x[0]
     for i in range(1, x.size):
@@ -78,13 +123,36 @@ def row_max(x):
 
 
 @njit(forceinline=True, **REORDER)
-def row_min(x):
-    """Smallest element of a flat array; NaN wins."""
+def _min_with_care(x):
     x = flat(x)
     best = x[0]
     for i in range(1, x.size):
         best = minimum(best, x[i])
     return best
+
+
+def row_max(x):
+    """Greatest element of a flat array; NaN wins."""
+    raise NotImplementedError
+
+
+def row_min(x):
+    """Smallest element of a flat array; NaN wins."""
+    raise NotImplementedError
+
+
+@overload(row_max, jit_options=FORCED)
+def _row_max(x):
+    if isinstance(x.dtype, types.Float):
+        return lambda x: _max_of_numbers(x) if _all_finite(x) else _max_with_care(x)
+    return lambda x: _max_with_care(x)
+
+
+@overload(row_min, jit_options=FORCED)
+def _row_min(x):
+    if isinstance(x.dtype, types.Float):
+        return lambda x: _min_of_numbers(x) if _all_finite(x) else _min_with_care(x)
+    return lambda x: _min_with_care(x)
 
 
 @njit(**REORDER)

@@ -73,6 +73,8 @@ def copy_into(target: np.ndarray, source: np.ndarray) -> None:
     flipped = source.T
     if source.ndim == 2 and source.dtype is target.dtype and flipped.flags.c_contiguous and source.dtype is not _BOOL:
         transpose(flipped, target)
+    elif source.dtype is target.dtype:
+        np.copyto(target, source)
     else:
         with np.errstate(all="ignore"):
             np.copyto(target, source, casting="unsafe")

@@ -9,6 +9,7 @@ import numpy as np
 from torsh_ops import dtypes, memory
 from torsh_ops.autograd import record
 from torsh_ops.errors import ArgumentError, DimError, DTypeError, OperandError, ShapeError
+from torsh_ops.kernels.index import first_outside
 from torsh_ops.ops.dispatch import check_writable, need_tensor
 from torsh_ops.ops.elementwise import clone, where
 from torsh_ops.tensor import Tensor, check_dim
@@ -254,14 +255,33 @@ def _take(array: np.ndarray, key: Any) -> Any:
 
 def getitem(input: Tensor, index: Any) -> Tensor:
     """`input[index]`: a view for integers, slices, None and Ellipsis; a copy for integer or bool tensors."""
-    key = _plain(index)
+    basic = _is_basic(index)
+    key = index if basic else _plain(index)
     taken = _take(input._array, key)
     if not isinstance(taken, np.ndarray):
         # A full set of integers gives a NumPy number; the same as slices keeps it a view of the memory.
         taken = _take(input._array, (*key, Ellipsis) if isinstance(key, tuple) else (key, Ellipsis))
-    basic = all(not isinstance(k, np.ndarray) for k in (key if isinstance(key, tuple) else (key,)))
+    basic = basic or not _has_array(key)
     result = input._view(taken) if basic else Tensor(np.ascontiguousarray(taken).reshape(taken.shape))
     return record(getitem, result, (input, key)) if input.requires_grad else result
+
+
+def _is_basic(index: Any) -> bool:
+    """Tell whether NumPy understands the index as it is, and gives a view: integers and forward slices of them."""
+    if type(index) is tuple:
+        return all(map(_is_basic, index))
+    if type(index) is slice:
+        start, stop, step = index.start, index.stop, index.step
+        return (
+            (start is None or type(start) is int)
+            and (stop is None or type(stop) is int)
+            and (step is None or (type(step) is int and step > 0))
+        )
+    return type(index) is int
+
+
+def _has_array(key: Any) -> bool:
+    return any(isinstance(k, np.ndarray) for k in (key if isinstance(key, tuple) else (key,)))
 
 
 def setitem(self: Tensor, index: Any, value: Any) -> None:
@@ -286,9 +306,10 @@ def _check_indices(op: Any, input: Tensor, dim: int, index: Tensor) -> np.ndarra
     if array.dtype.kind != "i":
         raise DTypeError(f"{op.__name__}(): expected dtype int64 for index, but got {index.dtype}")
     size = input.shape[dim] if input.ndim else 1
-    if array.size and (array.min() < 0 or array.max() >= size):
-        bad = array[(array < 0) | (array >= size)].flat[0]
-        raise DimError(f"{op.__name__}(): index {bad} is out of bounds for dimension {dim} with size {size}")
+    if (bad := first_outside(array.ravel(), size)) >= 0:
+        raise DimError(
+            f"{op.__name__}(): index {array.ravel()[bad]} is out of bounds for dimension {dim} with size {size}"
+        )
     return array
 
 
@@ -337,7 +358,7 @@ def put_at(shape: tuple[int, ...], key: Any, g: Tensor) -> Tensor:
     """Zeros of `shape` with `g` added at the index `key`: the gradient of `getitem`."""
     result = memory.empty(shape, g._array.dtype)
     result.fill(0)
-    if all(not isinstance(k, np.ndarray) for k in (key if isinstance(key, tuple) else (key,))):
+    if not _has_array(key):
         result[key] = g._array
     else:
         np.add.at(result, key, g._array)

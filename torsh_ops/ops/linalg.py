@@ -89,6 +89,26 @@ def _mm(input: Tensor, mat2: Tensor) -> Tensor:
     return record(mm, result, (input, mat2)) if input.requires_grad or mat2.requires_grad else result
 
 
+def mv(input: Tensor, vec: Tensor) -> Tensor:
+    """Product of a matrix (m, k) and a vector (k). Raises ShapeError unless they are 2-D and 1-D and fit."""
+    _check_dtypes(mv, input, vec)
+    a, x = input._array, vec._array
+    if a.ndim != 2 or x.ndim != 1:
+        raise ShapeError(f"mv takes a matrix and a vector, but got shapes {a.shape} and {x.shape}")
+    if a.shape[1] != x.shape[0]:
+        raise ShapeError(f"size mismatch: a matrix of shape {a.shape} and a vector of length {x.shape[0]}")
+    out = memory.empty((a.shape[0],), a.dtype)
+    if a.dtype.kind != "f":
+        np.matmul(a, x, out=out)
+    elif a.size:
+        matrix, transposed = _rows_or_columns(a)
+        blas.gemv(matrix, transposed, contiguous_array(vec), out)
+    else:
+        out.fill(0)
+    result = Tensor(out)
+    return record(mv, result, (input, vec)) if input.requires_grad or vec.requires_grad else result
+
+
 def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     """Products of matrices pairwise, (b, m, k) by (b, k, n). Raises ShapeError unless both are 3-D and fit."""
     _check_dtypes(bmm, input, mat2)
@@ -122,6 +142,10 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
         return _mm(input, other)
     if a == 0 or b == 0:
         raise ShapeError(f"both arguments to matmul need to be at least 1D, but they are {a}D and {b}D")
+    if (a, b) == (2, 1):
+        return mv(input, other)
+    if (a, b) == (1, 2):
+        return mv(other.t(), input)
     if a == 1 or b == 1:
         left = input.unsqueeze(0) if a == 1 else input
         right = other.unsqueeze(1) if b == 1 else other
