@@ -98,7 +98,7 @@ def measure(conf: Any, hashes: Sequence[str], bench: Sequence[str], show_stderr:
             skip_successful=True,
             show_stderr=show_stderr,
             # Two processes for each cell, the commits in turn: processes differ by more than samples in one do.
-            attribute=["rounds=2"],
+            attribute={"rounds": 2},
             interleave_rounds=True,
             pull=False,
         )
