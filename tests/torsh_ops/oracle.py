@@ -40,7 +40,7 @@ LAYOUTS = {
 shapes = st.lists(st.integers(0, 5), min_size=0, max_size=4).map(tuple)
 
 
-def same(ours: Any, theirs: Any, rtol: float = 1e-5, atol: float = 1e-6) -> None:
+def assert_same(ours: Any, theirs: Any, rtol: float = 1e-5, atol: float = 1e-6) -> None:
     """Assert equal dtype, shape and values (NaN equal to NaN) of one of ours and one of PyTorch's."""
     assert isinstance(ours, torsh_ops.Tensor), type(ours)
     assert repr(ours.dtype).split(".")[1] == str(theirs.dtype).split(".")[1]

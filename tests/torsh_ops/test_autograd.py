@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from oracle import needs_torch, numeric_gradient, same, torch
+from oracle import assert_same, needs_torch, numeric_gradient, torch
 
 import torsh_ops
 from torsh_ops.errors import GradError, ShapeError
@@ -150,7 +150,7 @@ def test_a_network_in_float32_matches_torch():
     loss(torsh_ops, Functional, *ours).backward()
     loss(torch, torch.nn.functional, *theirs).backward()
     for a, b in zip(ours, theirs, strict=True):
-        same(a.grad, b.grad, rtol=1e-4, atol=1e-7)
+        assert_same(a.grad, b.grad, rtol=1e-4, atol=1e-7)
 
 
 def test_gradients_accumulate_and_own_their_memory():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracle import LAYOUTS, needs_torch, numeric_gradient, same, torch
+from oracle import LAYOUTS, assert_same, needs_torch, numeric_gradient, torch
 
 import torsh_ops
 from torsh_ops.errors import ArgumentError, DTypeError, OperandError, ShapeError
@@ -255,12 +255,12 @@ def test_matches_torch(data):
         x.requires_grad_()
     y, z = conv2d(*ours, *how), torch.nn.functional.conv2d(*theirs, *how)
     rounding = {"float32": 2e-5, "float64": 1e-11}[dtype]
-    same(y, z, rtol=rounding, atol=rounding * float(z.detach().abs().max()))
+    assert_same(y, z, rtol=rounding, atol=rounding * float(z.detach().abs().max()))
     g = rng.standard_normal(y.shape).astype(dtype)
     y.backward(torsh_ops.from_numpy(g))
     z.backward(torch.from_numpy(g))
     for a, b in zip(ours, theirs, strict=True):
-        same(a.grad, b.grad, rtol=rounding, atol=rounding * float(b.grad.abs().max()))
+        assert_same(a.grad, b.grad, rtol=rounding, atol=rounding * float(b.grad.abs().max()))
 
 
 OTHER_MACHINE = """

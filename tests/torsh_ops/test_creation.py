@@ -3,7 +3,7 @@ import pickle
 
 import numpy as np
 import pytest
-from oracle import needs_torch, same, torch
+from oracle import assert_same, needs_torch, torch
 
 import torsh_ops
 from torsh_ops.errors import ArgumentError, DeviceError, DTypeError, OperandError, ShapeError
@@ -34,7 +34,7 @@ CALLS = {
 @needs_torch
 @pytest.mark.parametrize("name", CALLS)
 def test_matches_torch(name):
-    same(CALLS[name](torsh_ops), CALLS[name](torch))
+    assert_same(CALLS[name](torsh_ops), CALLS[name](torch))
 
 
 def test_random_is_reproducible_and_has_its_moments():

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracle import DTYPES, LAYOUTS, REAL, arrays, needs_torch, same, shapes, torch
+from oracle import DTYPES, LAYOUTS, REAL, arrays, assert_same, needs_torch, shapes, torch
 
 import torsh_ops
 from torsh_ops.errors import ArgumentError, DTypeError, GradError, OperandError, ShapeError
@@ -48,7 +48,7 @@ def test_unary_matches_torch(name, layout, dtype):
     for shape in ((), (0,), (7,), (3, 37), (2, 3, 5)):
         array = LAYOUTS[layout](positive(name, arrays(rng, shape, dtype)))
         ours = getattr(torsh_ops, name, None) or getattr(torsh_ops.ops.elementwise, name)
-        same(ours(torsh_ops.from_numpy(array)), torch_function(name)(torch.from_numpy(array.copy())))
+        assert_same(ours(torsh_ops.from_numpy(array)), torch_function(name)(torch.from_numpy(array.copy())))
 
 
 @needs_torch
@@ -57,7 +57,9 @@ def test_unary_at_the_edges_matches_torch(name):
     # PyTorch's gelu gives NaN at infinity and infinity at 3e38; ours gives what the formula does.
     array = np.array([v for v in EDGES if name != "gelu" or not abs(v) > 1e38], np.float32)
     ours = getattr(torsh_ops, name, None) or getattr(torsh_ops.ops.elementwise, name)
-    same(ours(torsh_ops.from_numpy(array)), torch_function(name)(torch.from_numpy(array.copy())), rtol=2e-6, atol=1e-44)
+    assert_same(
+        ours(torsh_ops.from_numpy(array)), torch_function(name)(torch.from_numpy(array.copy())), rtol=2e-6, atol=1e-44
+    )
 
 
 @needs_torch
@@ -89,7 +91,7 @@ def test_binary_promotes_and_broadcasts_as_torch(name, shape, left, right, drop,
         with pytest.raises(ArgumentError, match="negative integer powers"):  # PyTorch rounds to 0 without a word
             torsh_ops.pow(torsh_ops.from_numpy(a), torsh_ops.from_numpy(b))
         return
-    same(getattr(torsh_ops, name)(torsh_ops.from_numpy(a), torsh_ops.from_numpy(b)), expected, rtol=1e-5)
+    assert_same(getattr(torsh_ops, name)(torsh_ops.from_numpy(a), torsh_ops.from_numpy(b)), expected, rtol=1e-5)
 
 
 @needs_torch
@@ -102,7 +104,7 @@ def test_python_numbers_promote_as_torch(name, dtype, number):
         with pytest.raises(DTypeError):
             torsh_ops.sub(torsh_ops.from_numpy(a), number)
         return
-    same(
+    assert_same(
         getattr(torsh_ops, name)(torsh_ops.from_numpy(a), number),
         getattr(torch, name)(torch.from_numpy(a.copy()), number),
     )
@@ -203,12 +205,12 @@ def test_where_clamp_and_casts():
     a, b = arrays(rng, (4, 5), "float32"), arrays(rng, (5,), "float32")
     a[0, 0] = math.nan
     t, u = torsh_ops.from_numpy(a), torch.from_numpy(a.copy())
-    same(torsh_ops.where(t > 0, t, torsh_ops.from_numpy(b)), torch.where(u > 0, u, torch.from_numpy(b)))
-    same(torsh_ops.clamp(t, -0.5, 0.5), torch.clamp(u, -0.5, 0.5))
-    same(torsh_ops.clamp(t, min=0.1), torch.clamp(u, min=0.1))
-    same(t.to(torsh_ops.float64), u.to(torch.float64))
-    same(t.bool(), u.bool())
-    same(torsh_ops.isnan(t), torch.isnan(u))
+    assert_same(torsh_ops.where(t > 0, t, torsh_ops.from_numpy(b)), torch.where(u > 0, u, torch.from_numpy(b)))
+    assert_same(torsh_ops.clamp(t, -0.5, 0.5), torch.clamp(u, -0.5, 0.5))
+    assert_same(torsh_ops.clamp(t, min=0.1), torch.clamp(u, min=0.1))
+    assert_same(t.to(torsh_ops.float64), u.to(torch.float64))
+    assert_same(t.bool(), u.bool())
+    assert_same(torsh_ops.isnan(t), torch.isnan(u))
     with pytest.raises(ArgumentError, match="must not be None"):
         torsh_ops.clamp(t)
 
@@ -216,7 +218,7 @@ def test_where_clamp_and_casts():
 @needs_torch
 def test_gelu_tanh_and_its_name():
     a = arrays(np.random.default_rng(9), (64,), "float32") * 3
-    same(
+    assert_same(
         torsh_ops.ops.elementwise.gelu(torsh_ops.from_numpy(a), "tanh"),
         torch.nn.functional.gelu(torch.from_numpy(a), approximate="tanh"),
     )

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracle import arrays, needs_torch, same, torch
+from oracle import arrays, assert_same, needs_torch, torch
 
 import torsh_ops
 from torsh_ops.errors import ArgumentError, DimError, DTypeError, OperandError, ShapeError
@@ -49,7 +49,7 @@ COPIES = {
 @pytest.mark.parametrize("name", {**VIEWS, **COPIES})
 def test_shapes_and_values_match_torch(name, pair):
     ours, theirs = pair
-    same({**VIEWS, **COPIES}[name](ours), {**VIEWS, **COPIES}[name](theirs))
+    assert_same({**VIEWS, **COPIES}[name](ours), {**VIEWS, **COPIES}[name](theirs))
 
 
 @pytest.mark.parametrize("name", [n for n in VIEWS if n != "transposed_view"])
@@ -66,14 +66,14 @@ def test_cat_stack_gather_and_friends():
     rng = np.random.default_rng(2)
     a, b = arrays(rng, (2, 3), "float32"), arrays(rng, (2, 3), "int64")
     t, u = torsh_ops.from_numpy, torch.from_numpy
-    same(torsh_ops.cat([t(a), t(b)], 1), torch.cat([u(a), u(b)], 1))
-    same(torsh_ops.stack([t(a), t(a)], -1), torch.stack([u(a), u(a)], -1))
+    assert_same(torsh_ops.cat([t(a), t(b)], 1), torch.cat([u(a), u(b)], 1))
+    assert_same(torsh_ops.stack([t(a), t(a)], -1), torch.stack([u(a), u(a)], -1))
     index = np.array([[0, 1, 1], [1, 0, 0]])
-    same(torsh_ops.gather(t(a), 0, t(index)), torch.gather(u(a), 0, u(index)))
-    same(torsh_ops.gather(t(a), 1, t(index[:, :2])), torch.gather(u(a), 1, u(index[:, :2])))
-    same(ix.scatter_add(t(a), 0, t(index), t(a)), u(a.copy()).scatter_add(0, u(index), u(a)))
-    same(torsh_ops.index_select(t(a), 1, t(index[0])), torch.index_select(u(a), 1, u(index[0])))
-    same(torsh_ops.masked_fill(t(a), t(a > 0), -1.0), torch.masked_fill(u(a), u(a > 0), -1.0))
+    assert_same(torsh_ops.gather(t(a), 0, t(index)), torch.gather(u(a), 0, u(index)))
+    assert_same(torsh_ops.gather(t(a), 1, t(index[:, :2])), torch.gather(u(a), 1, u(index[:, :2])))
+    assert_same(ix.scatter_add(t(a), 0, t(index), t(a)), u(a.copy()).scatter_add(0, u(index), u(a)))
+    assert_same(torsh_ops.index_select(t(a), 1, t(index[0])), torch.index_select(u(a), 1, u(index[0])))
+    assert_same(torsh_ops.masked_fill(t(a), t(a > 0), -1.0), torch.masked_fill(u(a), u(a > 0), -1.0))
 
 
 @needs_torch
@@ -91,7 +91,7 @@ def test_basic_indexing_matches_torch(shape, data):
         else:
             key.append(slice(None))
     array = arrays(np.random.default_rng(3), shape, "float64")
-    same(torsh_ops.from_numpy(array)[tuple(key)], torch.from_numpy(array.copy())[tuple(key)])
+    assert_same(torsh_ops.from_numpy(array)[tuple(key)], torch.from_numpy(array.copy())[tuple(key)])
 
 
 def test_setitem_broadcasts_casts_and_counts():

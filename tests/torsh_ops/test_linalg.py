@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracle import LAYOUTS, arrays, needs_torch, same, torch
+from oracle import LAYOUTS, arrays, assert_same, needs_torch, torch
 
 import torsh_ops
 from torsh_ops.errors import DTypeError, OperandError, ShapeError
@@ -62,11 +62,11 @@ def test_bmm_dot_outer_addmm_match_torch():
     rng = np.random.default_rng(3)
     a, b = arrays(rng, (4, 3, 5), "float32"), arrays(rng, (4, 5, 2), "float32")
     t, u = torsh_ops.from_numpy, torch.from_numpy
-    same(torsh_ops.bmm(t(a), t(b)), torch.bmm(u(a), u(b)))
-    same(torsh_ops.bmm(t(a).transpose(1, 2), t(a)), torch.bmm(u(a).transpose(1, 2), u(a)))
-    same(torsh_ops.dot(t(a[0, 0]), t(a[1, 1])), torch.dot(u(a[0, 0]), u(a[1, 1])))
-    same(torsh_ops.outer(t(a[0, 0]), t(b[0, 0])), torch.outer(u(a[0, 0]), u(b[0, 0])))
-    same(
+    assert_same(torsh_ops.bmm(t(a), t(b)), torch.bmm(u(a), u(b)))
+    assert_same(torsh_ops.bmm(t(a).transpose(1, 2), t(a)), torch.bmm(u(a).transpose(1, 2), u(a)))
+    assert_same(torsh_ops.dot(t(a[0, 0]), t(a[1, 1])), torch.dot(u(a[0, 0]), u(a[1, 1])))
+    assert_same(torsh_ops.outer(t(a[0, 0]), t(b[0, 0])), torch.outer(u(a[0, 0]), u(b[0, 0])))
+    assert_same(
         torsh_ops.addmm(t(b[0, 0]), t(a[0]), t(b[0]), beta=0.5, alpha=2),
         torch.addmm(u(b[0, 0]), u(a[0]), u(b[0]), beta=0.5, alpha=2),
     )

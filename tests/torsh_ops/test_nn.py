@@ -4,7 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
-from oracle import needs_torch, numeric_gradient, same, torch
+from oracle import assert_same, needs_torch, numeric_gradient, torch
 
 import torsh_ops
 from torsh_ops import nn
@@ -108,12 +108,12 @@ def test_operators_are_torchs(name, dtype):
     theirs = [torch.from_numpy(a.copy()).requires_grad_() for a in arrays]
     y, z = call(F, torsh_ops, *ours), call(torch.nn.functional, torch, *theirs)
     how = {"float32": (2e-5, 1e-5), "float64": (1e-10, 1e-12)}[dtype]
-    same(y, z, *how)
+    assert_same(y, z, *how)
     w = weigh(y).astype(dtype)
     y.backward(t(w))
     z.backward(torch.from_numpy(w))
     for a, b in zip(ours, theirs, strict=True):
-        same(a.grad, b.grad, *how)
+        assert_same(a.grad, b.grad, *how)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -413,16 +413,16 @@ def test_layers_are_torchs(make, shape):
         x = normal(*shape, seed=step)
         a, b = t(x).requires_grad_(), torch.from_numpy(x.copy()).requires_grad_()
         y, z = ours(a), theirs(b)
-        same(y, z, 1e-10, 1e-12)
+        assert_same(y, z, 1e-10, 1e-12)
         w = weigh(y)
         y.backward(t(w))
         z.backward(torch.from_numpy(w))
-        same(a.grad, b.grad, 1e-9, 1e-11)
+        assert_same(a.grad, b.grad, 1e-9, 1e-11)
     for p, q in zip(ours.parameters(), theirs.parameters(), strict=True):
-        same(p.grad, q.grad, 1e-9, 1e-11)
+        assert_same(p.grad, q.grad, 1e-9, 1e-11)
     for p, q in zip(ours.buffers(), theirs.buffers(), strict=True):
-        same(p, q, 1e-9, 1e-11)
-    same(ours.eval()(t(x)), theirs.eval()(torch.from_numpy(x)), 1e-9, 1e-11)
+        assert_same(p, q, 1e-9, 1e-11)
+    assert_same(ours.eval()(t(x)), theirs.eval()(torch.from_numpy(x)), 1e-9, 1e-11)
 
 
 @needs_torch
@@ -449,8 +449,8 @@ def test_attention_is_torchs(masks, batch_first):
             **{n: torch.from_numpy(m) for n, m in given.items()},
             average_attn_weights=average,
         )
-        same(y, z, 1e-10, 1e-12)
-        same(a, b, 1e-10, 1e-12)
+        assert_same(y, z, 1e-10, 1e-12)
+        assert_same(a, b, 1e-10, 1e-12)
     assert ours(*map(t, arrays), need_weights=False)[1] is None
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracle import LAYOUTS, REAL, arrays, needs_torch, same, torch
+from oracle import LAYOUTS, REAL, arrays, assert_same, needs_torch, torch
 
 import torsh_ops
 from torsh_ops.errors import DimError, DTypeError, ShapeError
@@ -27,7 +27,7 @@ def test_softmax_matches_torch(name, shape, dim, dtype, layout):
         with pytest.raises(DimError, match=str(dim)):
             getattr(torsh_ops, name)(torsh_ops.from_numpy(array), dim)
         return
-    same(
+    assert_same(
         getattr(torsh_ops, name)(torsh_ops.from_numpy(array), dim),
         getattr(torch, name)(torch.from_numpy(array.copy()), dim),
     )
@@ -64,8 +64,8 @@ def test_layer_norm_matches_torch(shape, normal, dtype):
     x, w, b = arrays(rng, shape, dtype), arrays(rng, normal, dtype), arrays(rng, normal, dtype)
     t, u = torsh_ops.from_numpy, torch.from_numpy
     torch_norm = torch.nn.functional.layer_norm
-    same(nm.layer_norm(t(x), normal, t(w), t(b)), torch_norm(u(x), normal, u(w), u(b)), rtol=1e-4, atol=1e-5)
-    same(nm.layer_norm(t(x), normal, eps=0.1), torch_norm(u(x), normal, eps=0.1), rtol=1e-4, atol=1e-5)
+    assert_same(nm.layer_norm(t(x), normal, t(w), t(b)), torch_norm(u(x), normal, u(w), u(b)), rtol=1e-4, atol=1e-5)
+    assert_same(nm.layer_norm(t(x), normal, eps=0.1), torch_norm(u(x), normal, eps=0.1), rtol=1e-4, atol=1e-5)
 
 
 def test_layer_norm_far_from_zero_keeps_its_digits():

@@ -2,7 +2,7 @@ import itertools
 
 import numpy as np
 import pytest
-from oracle import LAYOUTS, needs_torch, numeric_gradient, same, torch
+from oracle import LAYOUTS, assert_same, needs_torch, numeric_gradient, torch
 
 import torsh_ops
 from torsh_ops.errors import ArgumentError, DTypeError, OperandError, ShapeError
@@ -161,12 +161,12 @@ def test_ties_go_where_torch_puts_them(shape, how):
     ours, theirs = t(x).requires_grad_(), torch.from_numpy(x.copy()).requires_grad_()
     y, i = max_pool2d(ours, *how, return_indices=True)
     z, j = torch.nn.functional.max_pool2d(theirs, *how, return_indices=True)
-    same(y, z)
-    same(i, j)
+    assert_same(y, z)
+    assert_same(i, j)
     g = np.random.default_rng(2).standard_normal(y.shape).astype("f4")
     y.backward(t(g))
     z.backward(torch.from_numpy(g))
-    same(ours.grad, theirs.grad)
+    assert_same(ours.grad, theirs.grad)
 
 
 X = torsh_ops.zeros(2, 3, 6, 6)

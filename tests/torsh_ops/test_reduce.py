@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracle import DTYPES, LAYOUTS, REAL, arrays, needs_torch, same, torch
+from oracle import DTYPES, LAYOUTS, REAL, arrays, assert_same, needs_torch, torch
 
 import torsh_ops
 from torsh_ops.errors import ArgumentError, DimError, DTypeError
@@ -29,9 +29,11 @@ def test_reductions_match_torch(name, shape, chosen, keepdim, layout, dtype, see
     t, u = torsh_ops.from_numpy(array), torch.from_numpy(array.copy())
     if name == "norm":
         for p in (2, 1, 0, math.inf, -math.inf, 3.5):
-            same(torsh_ops.norm(t, p, dims, keepdim), torch.linalg.vector_norm(u, p, dims, keepdim), rtol=2e-5)
+            assert_same(torsh_ops.norm(t, p, dims, keepdim), torch.linalg.vector_norm(u, p, dims, keepdim), rtol=2e-5)
         return
-    same(getattr(torsh_ops, name)(t, dims, keepdim=keepdim), getattr(torch, name)(u, dims, keepdim=keepdim), rtol=2e-5)
+    assert_same(
+        getattr(torsh_ops, name)(t, dims, keepdim=keepdim), getattr(torch, name)(u, dims, keepdim=keepdim), rtol=2e-5
+    )
 
 
 @needs_torch
@@ -43,8 +45,8 @@ def test_every_dtype_reduces_as_in_torch(name, dtype):
     if dtype == "bool" and name in ("argmax", "argmin"):
         assert int(getattr(torsh_ops, name)(t)) == getattr(np, name)(array)  # PyTorch has none for bool
         return
-    same(getattr(torsh_ops, name)(t, 1), getattr(torch, name)(u, 1))
-    same(getattr(torsh_ops, name)(t, 0), getattr(torch, name)(u, 0))
+    assert_same(getattr(torsh_ops, name)(t, 1), getattr(torch, name)(u, 1))
+    assert_same(getattr(torsh_ops, name)(t, 0), getattr(torch, name)(u, 0))
 
 
 @needs_torch
@@ -54,10 +56,10 @@ def test_max_over_a_dimension_gives_values_and_indices():
     for name in ("max", "min"):
         for dim in (0, 1, -1):
             ours, theirs = getattr(t, name)(dim), getattr(u, name)(dim)
-            same(ours.values, theirs.values)
-            same(ours.indices, theirs.indices)
-        same(getattr(torsh_ops, name)(t), getattr(torch, name)(u))
-        same(getattr(torsh_ops, name)(t, t * 0), getattr(torch, name)(u, u * 0))
+            assert_same(ours.values, theirs.values)
+            assert_same(ours.indices, theirs.indices)
+        assert_same(getattr(torsh_ops, name)(t), getattr(torch, name)(u))
+        assert_same(getattr(torsh_ops, name)(t, t * 0), getattr(torch, name)(u, u * 0))
 
 
 def test_nan_wins_and_the_first_counts():
