@@ -175,3 +175,9 @@ def linspace(
     if steps < 0:
         raise ArgumentError(f"number of steps must be non-negative, but got {steps}")
     return finish(np.linspace(start, end, steps, dtype=float_dtype(dtype)), device, requires_grad)
+
+
+__all__ = [
+    "arange", "as_tensor", "empty", "empty_like", "eye", "from_numpy", "full", "full_like", "linspace", "ones",
+    "ones_like", "tensor", "zeros", "zeros_like",
+]  # fmt: skip

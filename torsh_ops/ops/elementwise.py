@@ -404,3 +404,17 @@ def int_(self: Tensor) -> Tensor:
 def bool_(self: Tensor) -> Tensor:
     """The tensor as bool: what is not zero."""
     return to(self, dtypes.bool_)
+
+
+__all__ = [
+    "abs", "add", "bitwise_and", "bitwise_not", "bitwise_or", "clamp", "clone", "div", "eq", "erf", "exp",
+    "floor_divide", "ge", "gt", "isfinite", "isinf", "isnan", "le", "log", "logical_and", "logical_not", "logical_or",
+    "lt", "maximum", "minimum", "mul", "ne", "neg", "pow", "reciprocal", "relu", "remainder", "rsqrt", "sigmoid",
+    "sqrt", "square", "sub", "tanh", "where",
+]  # fmt: skip
+METHODS = (
+    abs, add, clamp, clone, copy_, div, eq, erf, exp, fill_, floor_divide, ge, gt, isfinite, isinf, isnan, le, log,
+    logical_and, logical_not, logical_or, lt, maximum, minimum, mul, ne, neg, pow, reciprocal, relu, remainder, rsqrt,
+    sigmoid, sqrt, square, sub, tanh, to, zero_,
+)  # fmt: skip
+IN_PLACE = (add, sub, mul, div, pow, neg, exp, log, sqrt, tanh, sigmoid, clamp)

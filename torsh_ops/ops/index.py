@@ -379,3 +379,13 @@ def masked_fill(input: Tensor, mask: Tensor, value: float | Tensor) -> Tensor:
     """`input` with `value` where `mask` is true."""
     fill = value.item() if isinstance(value, Tensor) else value
     return where(mask, Tensor(np.asarray(fill, input._array.dtype)), input)
+
+
+__all__ = [
+    "broadcast_to", "cat", "chunk", "flatten", "gather", "index_select", "masked_fill", "narrow", "permute",
+    "reshape", "scatter_add", "split", "squeeze", "stack", "t", "transpose", "tril", "triu", "unsqueeze",
+]  # fmt: skip
+METHODS = (
+    broadcast_to, chunk, contiguous, expand, flatten, gather, index_select, masked_fill, narrow, permute, reshape,
+    scatter_add, split, squeeze, t, transpose, tril, triu, unsqueeze, view, view_as,
+)  # fmt: skip

@@ -183,3 +183,11 @@ def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: 
     product = mm(mat1, mat2)
     product = product if alpha == 1 else product * alpha
     return product + (input if beta == 1 else input * beta)
+
+
+__all__ = [
+    "addmm", "bmm", "dot", "matmul", "mm", "mv", "outer",
+]  # fmt: skip
+METHODS = (
+    addmm, bmm, dot, matmul, mm, mv, outer,
+)  # fmt: skip

@@ -12,22 +12,8 @@ from torsh_ops.ops import reduce as rd
 from torsh_ops.ops.dispatch import in_place
 from torsh_ops.tensor import Tensor
 
-_METHODS = (
-    ew.abs, ew.add, ew.clamp, ew.clone, ew.copy_, ew.div, ew.eq, ew.erf, ew.exp, ew.fill_, ew.floor_divide, ew.ge,
-    ew.gt, ew.isfinite, ew.isinf, ew.isnan, ew.le, ew.log, ew.logical_and, ew.logical_not, ew.logical_or, ew.lt,
-    ew.maximum, ew.minimum, ew.mul, ew.ne, ew.neg, ew.pow, ew.reciprocal, ew.relu, ew.remainder, ew.rsqrt, ew.sigmoid,
-    ew.sqrt, ew.square, ew.sub, ew.tanh, ew.to, ew.zero_,
-    rd.all, rd.allclose, rd.amax, rd.amin, rd.any, rd.argmax, rd.argmin, rd.equal, rd.logsumexp, rd.max, rd.mean,
-    rd.min, rd.norm, rd.prod, rd.std, rd.sum, rd.var,
-    nm.softmax, nm.log_softmax,
-    la.addmm, la.bmm, la.dot, la.matmul, la.mm,
-    la.mv, la.outer,
-    ix.broadcast_to, ix.chunk, ix.contiguous, ix.expand, ix.flatten, ix.gather, ix.index_select, ix.masked_fill,
-    ix.narrow, ix.permute, ix.reshape, ix.scatter_add, ix.split, ix.squeeze, ix.t, ix.transpose, ix.tril, ix.triu,
-    ix.unsqueeze, ix.view, ix.view_as,
-    rn.normal_, rn.uniform_,
-)  # fmt: skip
-_IN_PLACE = (ew.add, ew.sub, ew.mul, ew.div, ew.pow, ew.neg, ew.exp, ew.log, ew.sqrt, ew.tanh, ew.sigmoid, ew.clamp)
+# Each has a tuple METHODS, attached under the functions' own names, and may have IN_PLACE, attached as `name_`.
+_FAMILIES = (ew, ix, la, nm, rd, rn)
 
 
 def _backward(
@@ -47,10 +33,11 @@ def _reflected(op: Any) -> Any:
 
 def attach() -> None:
     """Give Tensor its methods and operators."""
-    for op in _METHODS:
-        setattr(Tensor, op.__name__, op)
-    for op in _IN_PLACE:
-        setattr(Tensor, f"{op.__name__}_", in_place(op))
+    for family in _FAMILIES:
+        for op in family.METHODS:
+            setattr(Tensor, op.__name__, op)
+        for op in getattr(family, "IN_PLACE", ()):
+            setattr(Tensor, f"{op.__name__}_", in_place(op))
     named = {
         "backward": _backward,
         "float": ew.float_, "double": ew.double_, "long": ew.long_, "int": ew.int_, "bool": ew.bool_,

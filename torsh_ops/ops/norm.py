@@ -182,3 +182,11 @@ def layer_norm_bias_grad(g: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Gradient of layer_norm with regard to its bias."""
     lead = tuple(range(g.ndim - len(shape)))
     return rd.sum(g, lead) if lead else g
+
+
+__all__ = [
+    "log_softmax", "softmax",
+]  # fmt: skip
+METHODS = (
+    log_softmax, softmax,
+)  # fmt: skip

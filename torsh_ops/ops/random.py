@@ -132,3 +132,11 @@ def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Gen
 def uniform_(self: Tensor, a: float = 0.0, b: float = 1.0, *, generator: Generator | None = None) -> Tensor:
     """Fill the tensor uniformly from [a, b)."""
     return self.copy_(rand(self.shape, generator=generator, dtype=self.dtype) * (b - a) + a)
+
+
+__all__ = [
+    "Generator", "default_generator", "manual_seed", "rand", "rand_like", "randint", "randn", "randn_like", "randperm",
+]  # fmt: skip
+METHODS = (
+    normal_, uniform_,
+)  # fmt: skip

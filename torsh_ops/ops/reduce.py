@@ -310,3 +310,12 @@ __all__ = [
     "all", "allclose", "amax", "amin", "any", "argmax", "argmin", "equal", "logsumexp", "max", "mean", "min", "norm",
     "prod", "std", "sum", "var",
 ]  # fmt: skip
+
+
+__all__ = [
+    "all", "allclose", "amax", "amin", "any", "argmax", "argmin", "equal", "logsumexp", "max", "mean", "min", "norm",
+    "prod", "std", "sum", "var",
+]  # fmt: skip
+METHODS = (
+    all, allclose, amax, amin, any, argmax, argmin, equal, logsumexp, max, mean, min, norm, prod, std, sum, var,
+)  # fmt: skip

@@ -1,0 +1,9 @@
+"""The gradients of the operators, family by family: one rule for each argument, as a table.
+
+``define_grad(op, rule for its first argument, rule for its second, ...)``; see `torsh_ops.autograd.define_grad`.
+Where a fused kernel beats a chain of operators, the rule uses it unless it is itself recorded.
+"""
+
+from torsh_ops.gradients import elementwise, index, linalg, norm, reduce
+
+__all__ = ["elementwise", "index", "linalg", "norm", "reduce"]

@@ -1,0 +1,93 @@
+"""Gradients of the element-wise operators."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from torsh_ops import memory, threads
+from torsh_ops.autograd import define_grad, is_grad_enabled
+from torsh_ops.kernels import unary as uk
+from torsh_ops.ops import elementwise as ew
+from torsh_ops.ops.dispatch import contiguous_array
+from torsh_ops.tensor import Tensor
+
+
+def _fused(kernel: Callable[..., Any], composed: Callable[[Tensor, Tensor], Tensor], g: Tensor, x: Tensor) -> Tensor:
+    """Run `kernel(g, x, out)`, or the composed form while gradients themselves are recorded."""
+    if is_grad_enabled():
+        return composed(g, x)
+    out = memory.empty(g.shape, g._array.dtype)
+    threads.elementwise(kernel, contiguous_array(g), contiguous_array(x), out)
+    return Tensor(out)
+
+
+def _gelu_slope(g: Tensor, x: Tensor) -> Tensor:
+    cdf = 0.5 * (1.0 + ew.erf(x * math.sqrt(0.5)))
+    return g * (cdf + x * ew.exp(-0.5 * x * x) / math.sqrt(2 * math.pi))
+
+
+def _gelu_tanh_slope(g: Tensor, x: Tensor) -> Tensor:
+    c = math.sqrt(2 / math.pi)
+    t = ew.tanh(c * (x + 0.044715 * x * x * x))
+    return g * (0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * c * (1.0 + 3 * 0.044715 * x * x))
+
+
+def _silu_slope(g: Tensor, x: Tensor) -> Tensor:
+    s = ew.sigmoid(x)
+    return g * s * (1.0 + x * (1.0 - s))
+
+
+# Arithmetic. A parameter that starts with an underscore is not looked at, so it may change before backward.
+define_grad(ew.add, lambda g, _x, _y: g, lambda g, _x, _y: g)
+define_grad(ew.sub, lambda g, _x, _y: g, lambda g, _x, _y: -g)
+define_grad(ew.mul, lambda g, _x, y: g * y, lambda g, x, _y: g * x)
+define_grad(ew.div, lambda g, _x, y: g / y, lambda g, x, y: -g * x / (y * y))
+define_grad(ew.neg, lambda g, _x: -g)
+define_grad(ew.abs, lambda g, x: g * _sign(x))
+define_grad(
+    ew.pow,
+    lambda g, x, y: g * y * ew.pow(x, y - 1) if isinstance(y, Tensor) or y != 0 else g * 0.0,
+    # 0 ** y does not depend on y for y > 0; log(0) would make it NaN.
+    lambda g, x, _y, *, out: g * ew.where(_eq_zero(x), 0.0, out * ew.log(ew.where(_eq_zero(x), 1.0, x))),
+)
+define_grad(ew.remainder, lambda g, _x, _y: g, lambda g, x, y: -g * ew.floor_divide(x.detach(), y))
+define_grad(ew.maximum, lambda g, x, y: g * _share(x, y), lambda g, x, y: g * _share(y, x))
+define_grad(ew.minimum, lambda g, x, y: g * _share(-x, -y), lambda g, x, y: g * _share(-y, -x))
+define_grad(
+    ew.clamp_min, lambda g, x, low: g * ew.ge(x, low).to(g.dtype), lambda g, x, low: g * ew.lt(x, low).to(g.dtype)
+)
+define_grad(
+    ew.clamp_max, lambda g, x, high: g * ew.le(x, high).to(g.dtype), lambda g, x, high: g * ew.gt(x, high).to(g.dtype)
+)
+define_grad(ew.where, None, lambda g, c, _x, _y: ew.where(c, g, 0.0), lambda g, c, _x, _y: ew.where(c, 0.0, g))
+define_grad(ew.clone, lambda g, _x: g)
+define_grad(ew.to, lambda g, _x: g)
+
+
+def _sign(x: Tensor) -> Tensor:
+    return Tensor(np.sign(x._array))
+
+
+def _eq_zero(x: Any) -> Tensor:
+    return ew.eq(x, 0) if isinstance(x, Tensor) else Tensor(np.asarray(x == 0))
+
+
+def _share(x: Tensor, y: Tensor) -> Tensor:
+    """1 where `x` is the greater, a half where they tie, else 0."""
+    return ew.gt(x, y).to(x.dtype) + 0.5 * ew.eq(x, y).to(x.dtype)
+
+
+# Functions of one tensor.
+define_grad(ew.exp, lambda g, _x, *, out: g * out)
+define_grad(ew.log, lambda g, x: g / x)
+define_grad(ew.sqrt, lambda g, _x, *, out: g / (2.0 * out))
+define_grad(ew.rsqrt, lambda g, _x, *, out: -0.5 * g * out * out * out)
+define_grad(ew.erf, lambda g, x: g * (2 / math.sqrt(math.pi)) * ew.exp(-x * x))
+define_grad(ew.tanh, lambda g, _x, *, out: _fused(uk.tanh_grad, lambda g, y: g * (1.0 - y * y), g, out))
+define_grad(ew.sigmoid, lambda g, _x, *, out: _fused(uk.sigmoid_grad, lambda g, y: g * y * (1.0 - y), g, out))
+define_grad(ew.relu, lambda g, _x, *, out: _fused(uk.relu_grad, lambda g, y: g * ew.gt(y, 0).to(g.dtype), g, out))
+define_grad(ew.silu, lambda g, x: _fused(uk.silu_grad, _silu_slope, g, x))
+define_grad(ew.gelu, lambda g, x: _fused(uk.gelu_grad, _gelu_slope, g, x))
+define_grad(ew.gelu_tanh, _gelu_tanh_slope)
