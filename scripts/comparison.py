@@ -82,12 +82,14 @@ def _demand(kind: str, globs: Sequence[str], known: Sequence[str]) -> None:
             raise UnknownName(kind, glob, known)
 
 
-def measure(chosen: Sequence[tuple[Workload, str]], names: Sequence[str], seconds: float) -> tuple[list[Cell], bool]:
-    """Measure every chosen cell on one core and say on stderr what remains; gives (cells, whether Ctrl-C came)."""
+def measure(
+    chosen: Sequence[tuple[Workload, str]], names: Sequence[str], seconds: float, cores: int = 1
+) -> tuple[list[Cell], bool]:
+    """Measure every chosen cell on as many cores and say on stderr what remains; gives (cells, whether Ctrl-C came)."""
     cells: list[Cell] = []
     started = time.monotonic()
     try:
-        with compare.pinned():
+        with compare.pinned(count=cores):
             for done, (workload, size) in enumerate(chosen):
                 left = (time.monotonic() - started) / max(done, 1) * (len(chosen) - done)
                 remains = f", about {left:.0f} s left" if done else ""
@@ -125,4 +127,3 @@ def measure_cell(workload: Workload, size: str, names: Sequence[str], seconds: f
                     calls[name] = call
         samples = compare.alternate(calls, rounds=ROUNDS, seconds=seconds) if calls else {}
     return Cell(workload, size, samples, reasons)
-

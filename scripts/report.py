@@ -19,9 +19,9 @@ from .results import geometric_mean
 
 FACTOR = f"time of the fastest other framework / time of {OURS}; above 1 {OURS} is faster"
 HEADER = f"""\
-Each framework: median time of a call and the half width of its 95 % interval; one core, one thread, in alternation.
+Each framework: median time of a call and the half width of its 95 % interval; {{held}}, in alternation.
 factor: {FACTOR}; with its 95 % interval.
-of peak: share of this core's measured peak that {OURS} reaches, in flops or bytes, whichever bounds the work.
+of peak: share of one core's measured peak that {OURS} reaches, in flops or bytes, whichever bounds the work.
 """
 
 
@@ -34,6 +34,7 @@ class Report:
     missing: Mapping[str, str]
     peaks: Peaks
     interrupted: bool
+    threads: int = 1
 
     @property
     def ratios(self) -> list[Interval]:
@@ -46,7 +47,8 @@ def show(found: Report, to_stderr: bool = False) -> None:
     console = Console(stderr=to_stderr, highlight=False)
     # A table wider than the terminal is folded by it; rich would cut the columns.
     console.width = max(console.width, 160)
-    console.print(HEADER)
+    n = found.threads
+    console.print(HEADER.format(held="one core, one thread" if n == 1 else f"{n} cores, {n} threads each"))
     table = Table(header_style="bold", box=None, pad_edge=False)
     for column in ("workload", "size"):
         table.add_column(column, no_wrap=True)
@@ -101,6 +103,7 @@ def write_json(found: Report, target: str) -> None:
         "factor": FACTOR,
         "versions": {name: getattr(load(name).module, "__version__", None) for name in found.names},
         "missing": dict(found.missing),
+        "threads": found.threads,
         "machine": asdict(found.peaks),
         "interrupted": found.interrupted,
         "geometric_mean": geometric_mean(ratios),

@@ -34,7 +34,10 @@ class Node:
         self.op = op
         self.args: tuple[Any, ...] | None = args
         self.result: tuple[np.ndarray, Tensor | None] | None = (result._array, result._base)
-        self.versions = [a.version if isinstance(a, Tensor) else 0 for a in args]
+        # As Tensor.version, without the call.
+        self.versions = [
+            (a._version if a._base is None else a._base._version) if isinstance(a, Tensor) else None for a in args
+        ]
         self.order = next(_clock)
 
     @property
@@ -56,11 +59,13 @@ class _Bound(NamedTuple):
 
     rule: Rule
     wants_out: bool
-    uses: frozenset[int]
+    uses: tuple[int, ...]
 
 
 # op -> its rules, one for each positional argument (None: no gradient).
 _rules: dict[Callable[..., Any], tuple[_Bound | None, ...]] = {}
+# Ops by name whose rules hold for complex numbers: see `torsh_ops.gradients.complex`.
+COMPLEX: set[str] = set()
 # op -> the rule of all arguments beyond those.
 _rest: dict[Callable[..., Any], Rule] = {}
 
@@ -68,8 +73,8 @@ _rest: dict[Callable[..., Any], Rule] = {}
 def _bind(rule: Rule) -> _Bound:
     parameters = list(inspect.signature(rule).parameters.values())[1:]
     positional = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD and p.name != "out"]
-    uses = {i for i, p in enumerate(positional) if not p.name.startswith("_")}
-    return _Bound(rule, any(p.name == "out" for p in parameters), frozenset(uses))
+    uses = tuple(i for i, p in enumerate(positional) if not p.name.startswith("_"))
+    return _Bound(rule, any(p.name == "out" for p in parameters), uses)
 
 
 def define_grad(op: Callable[..., Any], *rules: Rule | None, rest: Rule | None = None) -> None:
@@ -91,7 +96,7 @@ def record(op: Callable[..., Any], result: Tensor, args: tuple[Any, ...]) -> Ten
     if _mode.recording:
         for arg in args:
             if isinstance(arg, Tensor) and arg.requires_grad:
-                if result._array.dtype.kind == "f":
+                if result._array.dtype.kind in "fc":
                     result.requires_grad = True
                     result._node = Node(op, args, result)
                 break
@@ -157,8 +162,6 @@ class inference_mode(no_grad):
 
 def _sum_to(gradient: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Sum a gradient over the dimensions that broadcasting added or stretched."""
-    if gradient.shape == shape:
-        return gradient
     extra = gradient.ndim - len(shape)
     if extra:
         gradient = gradient.sum(tuple(range(extra)))
@@ -183,17 +186,19 @@ class _Walk:
         node = target._node
         if node is None:
             if self.wanted_leaves is None or id(target) in self.wanted_leaves:
-                before = self.leaves.get(id(target))
-                self.leaves[id(target)] = (target, gradient if before is None else before[1] + gradient)
-        elif node in self.waiting:
-            self.waiting[node] = self.waiting[node] + gradient
-        else:
+                earlier = self.leaves.get(id(target))
+                self.leaves[id(target)] = (target, gradient if earlier is None else earlier[1] + gradient)
+            return
+        before = self.waiting.get(node)
+        if before is None:
             self.waiting[node] = gradient
             heapq.heappush(self.queue, (-node.order, node))
+        else:
+            self.waiting[node] = before + gradient
 
     def run(self) -> None:
         while self.queue:
-            _, node = heapq.heappop(self.queue)
+            node = heapq.heappop(self.queue)[1]
             gradient = self.waiting.pop(node)
             if node in self.wanted_nodes:
                 self.caught[node] = gradient
@@ -208,37 +213,41 @@ class _Walk:
                 "Trying to backward through the graph a second time: its tensors were freed by the first pass. "
                 "Specify retain_graph=True the first time."
             )
-        if node.op not in _rules:
+        rules = _rules.get(node.op)
+        if rules is None:
             raise GradError(f"{node.op.__name__} has no gradient")
         for position, arg in enumerate(args):
-            if isinstance(arg, Tensor) and arg.requires_grad:
-                given = _sum_to(self.gradient_of(node, args, position, gradient), arg.shape)
-                if given._array.dtype is not arg._array.dtype:
-                    given = given.to(arg.dtype)
-                self.give(arg, given)
-
-    def gradient_of(self, node: Node, args: tuple[Any, ...], position: int, gradient: Tensor) -> Tensor:
-        rules = _rules[node.op]
-        if position >= len(rules) and node.op in _rest:
-            return _rest[node.op](gradient, position, *args)
-        bound = rules[position] if position < len(rules) else None
-        if bound is None:
-            raise GradError(f"{node.op.__name__} has no gradient for argument {position}")
-        self.check_versions(node, args, bound.uses)
-        if bound.wants_out:
-            return bound.rule(gradient, *args, out=node.output())
-        return bound.rule(gradient, *args)
+            if not (isinstance(arg, Tensor) and arg.requires_grad):
+                continue
+            if position >= len(rules) and node.op in _rest:
+                given = _rest[node.op](gradient, position, *args)
+            else:
+                bound = rules[position] if position < len(rules) else None
+                if bound is None:
+                    raise GradError(f"{node.op.__name__} has no gradient for argument {position}")
+                rule, wants_out, uses = bound
+                for use in uses:
+                    self.check_version(node, use, args[use])
+                given = rule(gradient, *args, out=node.output()) if wants_out else rule(gradient, *args)
+            array, wanted = given._array, arg._array
+            if (wanted.dtype.kind == "c" or array.dtype.kind == "c") and node.op.__name__ not in COMPLEX:
+                raise GradError(f"{node.op.__name__} has no gradient for complex tensors, but got {arg.dtype}")
+            if array.shape != wanted.shape:
+                given = _sum_to(given, wanted.shape)
+            if array.dtype is not wanted.dtype:
+                # A real argument has no imaginary direction to move in.
+                given = (given if arg.is_complex() else given.real).to(arg.dtype)
+            self.give(arg, given)
 
     @staticmethod
-    def check_versions(node: Node, args: tuple[Any, ...], uses: frozenset[int]) -> None:
-        for position in uses:
-            arg, version = args[position], node.versions[position]
-            if isinstance(arg, Tensor) and arg.version != version:
-                raise GradError(
-                    "one of the variables needed for gradient computation has been modified by an inplace operation: "
-                    f"argument {position} of {node.op.__name__}, shape {arg.shape}, is at version {arg.version}; "
-                    f"expected version {version}"
-                )
+    def check_version(node: Node, position: int, arg: Any) -> None:
+        expected = node.versions[position]
+        if expected is not None and expected != (arg._version if arg._base is None else arg._base._version):
+            raise GradError(
+                "one of the variables needed for gradient computation has been modified by an inplace operation: "
+                f"argument {position} of {node.op.__name__}, shape {arg.shape}, is at version {arg.version}; "
+                f"expected version {expected}"
+            )
 
 
 def _start(tensors: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> Iterable[tuple[Tensor, Tensor]]:
@@ -246,6 +255,8 @@ def _start(tensors: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> Ite
         if not tensor.requires_grad:
             raise GradError("this tensor does not require grad and has no grad_fn")
         if gradient is None:
+            if tensor.is_complex():
+                raise GradError(f"grad can be implicitly created only for real scalar outputs, but got {tensor.dtype}")
             if tensor.numel() != 1:
                 raise GradError(f"grad can be implicitly created only for scalar outputs, but got shape {tensor.shape}")
             gradient = Tensor(np.ones(tensor.shape, tensor._array.dtype))

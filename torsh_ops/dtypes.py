@@ -1,4 +1,4 @@
-"""The five dtypes, and PyTorch's rules for what mixes into what."""
+"""The seven dtypes, and PyTorch's rules for what mixes into what."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from torsh_ops.errors import ArgumentError, DTypeError, OperandError
 
 
 class dtype:
-    """One element type. `numpy` is its NumPy dtype; `category` orders bool < integer < floating point."""
+    """One element type. `numpy` is its NumPy dtype; `category` orders bool < integer < floating point < complex."""
 
     __slots__ = ("category", "name", "numpy")
 
@@ -26,6 +26,21 @@ class dtype:
         """True for float32 and float64."""
         return self.category == 2
 
+    @property
+    def is_complex(self) -> bool:
+        """True for complex64 and complex128."""
+        return self.category == 3
+
+    def to_real(self) -> "dtype":
+        """Return the dtype of the real part: itself unless complex."""
+        return _REAL.get(self, self)
+
+    def to_complex(self) -> "dtype":
+        """Return the complex dtype with parts of this one: itself when complex; raises DTypeError on integers."""
+        if self not in _COMPLEX:
+            raise DTypeError(f"no complex dtype has parts of {self!r}; convert to float32 or float64")
+        return _COMPLEX[self]
+
     def __repr__(self) -> str:
         return f"torsh_ops.{self.name}"
 
@@ -38,8 +53,13 @@ int32 = dtype("int32", 1)
 int64 = dtype("int64", 1)
 float32 = dtype("float32", 2)
 float64 = dtype("float64", 2)
+complex64 = dtype("complex64", 3)
+complex128 = dtype("complex128", 3)
 
-OF_NUMPY: dict[np.dtype, dtype] = {d.numpy: d for d in (bool_, int32, int64, float32, float64)}
+_REAL = {complex64: float32, complex128: float64}
+_COMPLEX = {float32: complex64, float64: complex128, complex64: complex64, complex128: complex128}
+
+OF_NUMPY: dict[np.dtype, dtype] = {d.numpy: d for d in (bool_, int32, int64, float32, float64, complex64, complex128)}
 _NAMES = ", ".join(d.name for d in OF_NUMPY.values())
 _default = float32
 
@@ -61,11 +81,9 @@ def set_default_dtype(d: dtype) -> None:
 
 
 def as_dtype(d: Any) -> dtype:
-    """Return the dtype that `d` names: one of ours, a NumPy dtype, or a Python type (float is the default dtype)."""
+    """Return the dtype that `d` names: one of ours, a NumPy dtype, or a Python type (float is float64)."""
     if isinstance(d, dtype):
         return d
-    if d is float:
-        return _default
     try:
         return OF_NUMPY[np.dtype(d)]
     except TypeError:
@@ -91,30 +109,33 @@ def canonical(array: np.ndarray) -> np.ndarray:
     return array if array.dtype is known else array.view(known)
 
 
-def of_scalar(value: bool | int | float) -> dtype:
-    """Return the dtype a Python number has on its own: bool, int64 or the default floating dtype."""
+def of_scalar(value: bool | int | float | complex) -> dtype:
+    """Return the dtype a Python number has on its own: bool, int64, the default floating dtype or its complex."""
     if isinstance(value, bool):
         return bool_
     if isinstance(value, int):
         return int64
-    return _default
+    return _default.to_complex() if isinstance(value, complex) else _default
 
 
 def _widest(dtypes: list[dtype]) -> dtype | None:
-    return max(dtypes, key=lambda d: (d.category, d.itemsize), default=None)
+    widest = max(dtypes, key=lambda d: (d.category, d.itemsize), default=None)
+    # Numbers of 64 bits in either part make the complex number one of two such parts.
+    return complex128 if widest is complex64 and float64 in dtypes else widest
 
 
 def promote(dimensioned: list[dtype], zero_dim: list[dtype], scalars: list[dtype]) -> dtype:
     """Return the common dtype: tensors with dimensions decide, then 0-d tensors, then Python numbers.
 
-    A lower rank only counts when its category (bool, integer, floating point) is higher. Source: PyTorch's
-    documentation, "torch.dtype", type promotion.
+    A lower rank only counts when its category (bool, integer, floating point, complex) is higher; a complex of lower
+    rank keeps the precision of a floating-point dtype of higher rank. Source: PyTorch's documentation, "torch.dtype",
+    type promotion.
     """
     result: dtype | None = None
     for group in (dimensioned, zero_dim, scalars):
         candidate = _widest(group)
         if candidate is not None and (result is None or candidate.category > result.category):
-            result = candidate
+            result = result.to_complex() if result is not None and result.is_floating_point else candidate
     if result is None:
         raise ArgumentError("promote needs at least one dtype")
     return result

@@ -31,3 +31,11 @@ class DeviceError(TorshError, RuntimeError):
 
 class GradError(TorshError, RuntimeError):
     """A gradient that cannot be computed."""
+
+
+class LinAlgError(TorshError, RuntimeError):
+    """A matrix for which the result does not exist or was not found: singular, not definite, no convergence."""
+
+
+class OutOfMemoryError(TorshError, RuntimeError, MemoryError):
+    """More memory than the machine has left."""

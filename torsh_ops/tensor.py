@@ -7,7 +7,7 @@ import numpy as np
 
 from torsh_ops import dtypes
 from torsh_ops.dtypes import dtype
-from torsh_ops.errors import ArgumentError, DeviceError, DimError, GradError, OperandError, ShapeError
+from torsh_ops.errors import ArgumentError, DeviceError, DimError, DTypeError, GradError, OperandError, ShapeError
 
 if TYPE_CHECKING:
     from torsh_ops.autograd import Node
@@ -63,6 +63,10 @@ class Tensor:
         def __pow__(self, other: Any) -> "Tensor": ...
         def __matmul__(self, other: Any) -> "Tensor": ...
         def __neg__(self) -> "Tensor": ...
+        def __and__(self, other: Any) -> "Tensor": ...
+        def __or__(self, other: Any) -> "Tensor": ...
+        def __xor__(self, other: Any) -> "Tensor": ...
+        def __invert__(self) -> "Tensor": ...
         def __lt__(self, other: Any) -> "Tensor": ...
         def __le__(self, other: Any) -> "Tensor": ...
         def __gt__(self, other: Any) -> "Tensor": ...
@@ -121,6 +125,13 @@ class Tensor:
         """The transpose of a matrix (a view)."""
         return self.t()
 
+    @property
+    def mT(self) -> "Tensor":
+        """The last two dimensions exchanged (a view). Raises ShapeError on fewer than 2 dimensions."""
+        if self._array.ndim < 2:
+            raise ShapeError(f"mT needs matrices or batches of matrices, but got shape {self.shape}")
+        return self.transpose(-2, -1)
+
     def size(self, dim: int | None = None) -> Any:
         """Return the shape, or the size of one dimension."""
         return self.shape if dim is None else self.shape[check_dim(dim, self.ndim)]
@@ -149,6 +160,10 @@ class Tensor:
     def is_floating_point(self) -> bool:
         """Tell whether the dtype is float32 or float64."""
         return self._array.dtype.kind == "f"
+
+    def is_complex(self) -> bool:
+        """Tell whether the dtype is complex64 or complex128."""
+        return self._array.dtype.kind == "c"
 
     def data_ptr(self) -> int:
         """Return the address of the first element."""
@@ -184,7 +199,15 @@ class Tensor:
         return self._array.item()
 
     def __float__(self) -> float:
-        return float(self.item())
+        value = self.item()
+        if isinstance(value, complex):
+            if value.imag:
+                raise DTypeError(f"{value} cannot be converted to a real number; take .real")
+            value = value.real
+        return float(value)
+
+    def __complex__(self) -> complex:
+        return complex(self.item())
 
     def __int__(self) -> int:
         return int(self.item())
@@ -208,7 +231,7 @@ class Tensor:
         return id(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (np.ascontiguousarray(self._array), self.requires_grad)
+        return _rebuild, (np.asarray(self._array, order="C"), self.requires_grad)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Tensor":
         if self._node is not None:
@@ -221,8 +244,8 @@ class Tensor:
     def __repr__(self) -> str:
         body = np.array2string(self._array, precision=4, separator=", ", prefix="tensor(")
         parts = [body]
-        own = self.dtype
-        if own not in (dtypes.get_default_dtype(), dtypes.int64, dtypes.bool_) or self._array.size == 0:
+        own, usual = self.dtype, dtypes.get_default_dtype()
+        if own not in (usual, usual.to_complex(), dtypes.int64, dtypes.bool_) or self._array.size == 0:
             parts.append(f"dtype={own}")
         if self._node is not None:
             parts.append(f"grad_fn=<{self._node.name}>")
@@ -237,8 +260,8 @@ class Tensor:
 
         Raises GradError on integer and bool tensors, and when a recorded result is told to forget.
         """
-        if requires_grad and not self.is_floating_point():
-            raise GradError(f"only floating-point tensors can require gradients, but got {self.dtype}")
+        if requires_grad and self._array.dtype.kind not in "fc":
+            raise GradError(f"only floating-point and complex tensors can require gradients, but got {self.dtype}")
         if self._node is not None and not requires_grad:
             raise GradError("you can only change requires_grad of leaf tensors; use detach()")
         self.requires_grad = requires_grad

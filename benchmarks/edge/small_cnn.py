@@ -28,7 +28,7 @@ def setup_cache() -> Any:
     """Measure everything once, by runtime and subject; text stands for what could not be measured."""
     if not Path("/proc/self/clear_refs").exists():
         return "memory is read from Linux's /proc, which is not here"
-    frameworks.hold_to_one_thread()
+    frameworks.threads.hold()
     with tempfile.TemporaryDirectory(prefix="torsh-edge-") as name, compare.pinned():
         folder = Path(name)
         try:

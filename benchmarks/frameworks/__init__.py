@@ -1,19 +1,20 @@
 """The frameworks side by side: `load(name)` gives an adapter that runs a workload on one of them.
 
-Every adapter speaks PyTorch's names, imports its framework on use, and is held to one thread.
+Every adapter speaks PyTorch's names, imports its framework on use, and is held to one thread
+unless `threads.hold` was told otherwise.
 """
 
 import importlib
 from functools import cache
 from typing import TYPE_CHECKING
 
-from benchmarks.frameworks.threads import hold_to_one_thread
+from benchmarks.frameworks import threads
 from benchmarks.names import UnknownName
 
 if TYPE_CHECKING:
     from benchmarks.frameworks.adapter import Adapter
 
-__all__ = ["NAMES", "PACKAGES", "FrameworkUnavailable", "UnknownName", "available", "hold_to_one_thread", "load"]
+__all__ = ["NAMES", "PACKAGES", "FrameworkUnavailable", "UnknownName", "available", "load"]
 
 NAMES = ("torsh", "numpy", "torch", "tensorflow", "jax")
 PACKAGES = {name: name for name in NAMES} | {"torsh": "torsh_ops"}
@@ -24,7 +25,7 @@ class FrameworkUnavailable(NotImplementedError):
 
 
 def load(name: str) -> "Adapter":
-    """Import the framework `name`, hold it to one thread and return its adapter.
+    """Import the framework `name`, hold it to its threads and return its adapter.
 
     Raises UnknownName for a name not in NAMES and FrameworkUnavailable, with the reason, when it can't be
     imported.
@@ -47,7 +48,7 @@ def available() -> dict[str, str | None]:
 def _load(name: str) -> "Adapter | str":
     try:
         framework: Adapter = importlib.import_module(f"benchmarks.frameworks.{name}").Framework()
-        hold_to_one_thread(PACKAGES[name])
+        threads.hold(threads.held, PACKAGES[name])
     # A broken installation raises whatever it likes; its cells are n/a and the others are measured.
     except Exception as error:
         if isinstance(error, ModuleNotFoundError) and error.name == PACKAGES[name]:

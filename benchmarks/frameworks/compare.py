@@ -70,19 +70,19 @@ def interval(values: Iterable[float], confidence: float = 0.95) -> Interval:
 
 
 @contextmanager
-def pinned(core: int | None = None) -> Iterator[int | None]:
-    """Keep this thread, and what it starts, on one core (the last allowed one by default); put it back after.
+def pinned(core: int | None = None, count: int = 1) -> Iterator[int | None]:
+    """Keep this thread, and what it starts, on one core, or `count` (the last allowed by default); put it back after.
 
-    Yields the core, or None on a system that can't pin.
+    Yields the last core, or None on a system that can't pin.
     """
     if not hasattr(os, "sched_setaffinity"):
         yield None
         return
     before = os.sched_getaffinity(0)
-    core = max(before) if core is None else core
-    os.sched_setaffinity(0, {core})
+    cores = sorted(before)[-count:] if core is None else [core]
+    os.sched_setaffinity(0, cores)
     try:
-        yield core
+        yield cores[-1]
     finally:
         os.sched_setaffinity(0, before)
 

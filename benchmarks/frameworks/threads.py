@@ -1,4 +1,4 @@
-"""The one place where every framework is held to one thread and to the machine's real instruction set."""
+"""The one place where every framework is held to one thread, or a few, and to the machine's real instruction set."""
 
 import ctypes
 import os
@@ -45,12 +45,22 @@ CRIPPLING = (
 )
 
 
-def hold_to_one_thread(*packages: str) -> None:
-    """Hold this process to one thread, with every framework in it (or those of `packages`) and every later one.
+# One operation at a time, however many threads it may use; and no number of threads.
+_NOT_COUNTS = ("TF_NUM_INTEROP_THREADS", "TF_CPP_MIN_LOG_LEVEL")
+
+# The threads that each framework is held to now; set by `hold`.
+held = 1
+
+
+def hold(count: int = 1, *packages: str) -> None:
+    """Hold this process to `count` threads, with every framework in it (or those of `packages`) and every later one.
 
     Sets ENVIRONMENT and clears CRIPPLING in os.environ, then tells each framework already imported through its own
-    call. Importing `benchmarks` does it; a crippling variable that NumPy has read before can only be warned about.
+    call. Importing `benchmarks` does it, with one thread; a crippling variable that NumPy has read before can only be
+    warned about. TensorFlow and JAX keep to what they were told before they first computed.
     """
+    global held
+    held = count
     read = [name for name in CRIPPLING if os.environ.pop(name, "") != "" and "numpy" in sys.modules]
     if read:
         warnings.warn(
@@ -59,30 +69,31 @@ def hold_to_one_thread(*packages: str) -> None:
             stacklevel=2,
         )
     os.environ.update(ENVIRONMENT)
+    os.environ.update({name: str(count) for name in ENVIRONMENT if name not in _NOT_COUNTS})
     for package in packages or _HOLDS:
         if package in sys.modules and package in _HOLDS:
-            _HOLDS[package](sys.modules[package])
+            _HOLDS[package](sys.modules[package], count)
 
 
-def _hold_numpy(numpy: ModuleType) -> None:
+def _hold_numpy(numpy: ModuleType, count: int) -> None:
     # NumPy has no call for this: its wheels carry an OpenBLAS of their own, which reads its variable once.
     for library in Path(numpy.__file__ or "").parent.parent.glob("numpy.libs/libscipy_openblas*"):
-        getattr(ctypes.CDLL(str(library)), "scipy_openblas_set_num_threads64_", lambda n: None)(1)
+        getattr(ctypes.CDLL(str(library)), "scipy_openblas_set_num_threads64_", lambda n: None)(count)
 
 
-def _hold_tensorflow(tensorflow: ModuleType) -> None:
+def _hold_tensorflow(tensorflow: ModuleType, count: int) -> None:
     threading = tensorflow.config.threading
     # Setting them again raises once TensorFlow has computed anything; reading does not.
-    if threading.get_intra_op_parallelism_threads() != 1:
-        threading.set_intra_op_parallelism_threads(1)
+    if threading.get_intra_op_parallelism_threads() != count:
+        threading.set_intra_op_parallelism_threads(count)
     if threading.get_inter_op_parallelism_threads() != 1:
         threading.set_inter_op_parallelism_threads(1)
 
 
-def _hold_torch(torch: ModuleType) -> None:
+def _hold_torch(torch: ModuleType, count: int) -> None:
     # torsh_ops has the same call. A commit of it without one, or a torch that broke while loading, has no
     # threads.
-    getattr(torch, "set_num_threads", lambda n: None)(1)
+    getattr(torch, "set_num_threads", lambda n: None)(count)
 
 
 # JAX has no call: it reads NPROC when its first array is made.

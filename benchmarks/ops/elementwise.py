@@ -53,3 +53,15 @@ class Silu(_Timed, workload="silu", sizes=("cache",)):
 
 class Gelu(_Timed, workload="gelu", sizes=("dispatch", "cache")):
     """x · Φ(x) through erf."""
+
+
+class Sin(_Timed, workload="sin", sizes=("cache",)):
+    """sin(x)."""
+
+
+class Clamp(_Timed, workload="clamp", sizes=("dispatch", "cache")):
+    """x between two numbers."""
+
+
+class Where(_Timed, workload="where", sizes=("cache",)):
+    """One array or another, by a third."""

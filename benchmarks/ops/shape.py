@@ -17,3 +17,15 @@ class Slice(_Timed, workload="slice", sizes=("cache",)):
 
 class IndexSelect(_Timed, workload="index_select"):
     """Rows of a table by their numbers, as an embedding does."""
+
+
+class Cat(_Timed, workload="cat", sizes=("cache", "memory")):
+    """Two matrices side by side."""
+
+
+class Gather(_Timed, workload="gather", sizes=("cache",)):
+    """One element of each row by its number, as many as there are."""
+
+
+class ScatterAdd(_Timed, workload="scatter_add", sizes=("cache",)):
+    """Numbers added where an index says, within each row."""

@@ -18,7 +18,8 @@ class Workload:
     `layouts` names the layout of each input as `inputs` makes it ("NCHW" image, "OIHW" kernel, "" plain): an
     adapter whose framework wants another layout converts it before the clock starts; `out_layout` is that of
     the result. With `wrt`, what is timed is the value and its gradients with respect to those inputs, and the
-    oracle returns (value, gradient, ...).
+    oracle returns (value, gradient, ...). `compared` says what of a result is compared with the same of the
+    oracle's, where the values themselves are drawn at random.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Workload:
     layouts: tuple[str, ...] = ()
     out_layout: str = ""
     wrt: tuple[int, ...] = ()
+    compared: Callable[[np.ndarray], Any] | None = None
     version: str = "1"
     seed: int = field(default=20260101)
 
@@ -43,7 +45,8 @@ class Workload:
 
     def expected(self, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
         """Every output for `inputs`, computed in float64 by the oracle."""
-        result = self.oracle(*(x.astype(np.float64) if x.dtype.kind == "f" else x for x in inputs))
+        wide = {"f": np.float64, "c": np.complex128}
+        result = self.oracle(*(x.astype(wide.get(x.dtype.kind, x.dtype)) for x in inputs))
         return tuple(np.asarray(r) for r in (result if isinstance(result, tuple) else (result,)))
 
     def difference(self, found: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> str:
@@ -53,6 +56,8 @@ class Workload:
         for i, (f, e) in enumerate(zip(found, expected, strict=True)):
             if f.shape != e.shape:
                 return f"result {i} has shape {f.shape} instead of {e.shape}"
+            if self.compared is not None:
+                f, e = np.asarray(self.compared(f)), np.asarray(self.compared(e))
             close = np.isclose(f, e, rtol=self.rtol, atol=self.atol, equal_nan=True)
             if not close.all():
                 at = tuple(map(int, np.unravel_index(np.argmin(close), close.shape)))

@@ -37,12 +37,29 @@ def _reduction(
     )
 
 
+def _columns(name: str, call: Callable[..., Any], oracle: Callable[..., Any]) -> Workload:
+    """Reduce each column."""
+    return Workload(
+        name=name,
+        family="reduce",
+        sizes=ALL,
+        inputs=lambda rng, n, m: (normal(rng, n, m),),
+        call=call,
+        oracle=oracle,
+        flops=lambda n, m: n * m,
+        bytes=lambda n, m: 4 * n * m + 4 * m,
+        atol=1e-3,
+    )
+
+
 # No norm of 16 Mi elements: PyTorch adds the squares up in float32, one after the other, and is 6e-4 off there.
 WORKLOADS = (
     _reduction("sum", lambda F, x: F.sum(x), np.sum, sizes=ALL, rows=False),
+    _columns("sum_columns", lambda F, x: F.sum(x, 0), lambda x: x.sum(0)),
     _reduction("mean", lambda F, x: F.mean(x, -1), lambda x: x.mean(-1)),
     _reduction("max", lambda F, x: F.amax(x, -1), lambda x: x.max(-1)),
     _reduction("var", lambda F, x: F.var(x, -1), lambda x: x.var(-1, ddof=1), 4),
+    _reduction("logsumexp", lambda F, x: F.logsumexp(x, -1), lambda x: np.log(np.exp(x).sum(-1)), 3),
     _reduction("argmax", lambda F, x: F.argmax(x, -1), lambda x: x.argmax(-1), out=8),
     _reduction("norm", lambda F, x: F.norm(x), np.linalg.norm, 2, rows=False),
 )

@@ -1,9 +1,18 @@
 """Operators that move float32 elements and compute nothing: their flops are 0, their bytes all there is."""
 
+import numpy as np
+
 from benchmarks.workloads.inputs import indices, normal
 from benchmarks.workloads.record import Workload
 
 SQUARES = {"dispatch": (16, 16), "cache": (256, 256), "memory": (4096, 4096)}
+
+
+def _added(x: np.ndarray, index: np.ndarray, src: np.ndarray) -> np.ndarray:
+    result = x.copy()
+    np.add.at(result, (np.arange(len(x))[:, None], index), src)
+    return result
+
 
 WORKLOADS = (
     Workload(
@@ -48,5 +57,87 @@ WORKLOADS = (
         oracle=lambda table, index: table[index],
         flops=lambda rows, width, taken: 0,
         bytes=lambda rows, width, taken: 8 * taken * (width + 1),
+    ),
+    Workload(
+        name="cat",
+        family="shape",
+        sizes=SQUARES,
+        inputs=lambda rng, n, m: (normal(rng, n, m), normal(rng, n, m)),
+        call=lambda F, a, b: F.cat([a, b], 1),
+        oracle=lambda a, b: np.concatenate([a, b], 1),
+        flops=lambda n, m: 0,
+        bytes=lambda n, m: 16 * n * m,
+    ),
+    Workload(
+        name="gather",
+        family="shape",
+        sizes=SQUARES,
+        inputs=lambda rng, n, m: (normal(rng, n, m), indices(rng, n * m, m).reshape(n, m)),
+        call=lambda F, x, index: F.gather(x, 1, index),
+        oracle=lambda x, index: np.take_along_axis(x, index, 1),
+        flops=lambda n, m: 0,
+        bytes=lambda n, m: 16 * n * m,
+    ),
+    Workload(
+        name="scatter_add",
+        family="shape",
+        sizes={"dispatch": (16, 16), "cache": (256, 256)},
+        inputs=lambda rng, n, m: (normal(rng, n, m), indices(rng, n * m, m).reshape(n, m), normal(rng, n, m)),
+        call=lambda F, x, index, src: F.scatter_add(x, 1, index, src),
+        oracle=_added,
+        flops=lambda n, m: 0,
+        bytes=lambda n, m: 20 * n * m,
+        atol=1e-5,
+    ),
+    Workload(
+        name="masked_fill",
+        family="shape",
+        sizes=SQUARES,
+        inputs=lambda rng, n, m: (normal(rng, n, m), normal(rng, n, m) > 0),
+        call=lambda F, x, mask: F.masked_fill(x, mask, 0.0),
+        oracle=lambda x, mask: np.where(mask, 0.0, x),
+        flops=lambda n, m: 0,
+        bytes=lambda n, m: 9 * n * m,
+    ),
+    Workload(
+        name="nonzero",
+        family="shape",
+        sizes={"dispatch": (16, 16), "cache": (256, 256)},
+        inputs=lambda rng, n, m: (normal(rng, n, m) > 0,),
+        call=lambda F, mask: F.nonzero(mask),
+        oracle=np.argwhere,
+        flops=lambda n, m: 0,
+        # Half of the places, two numbers each, but for chance.
+        bytes=lambda n, m: 9 * n * m,
+    ),
+    Workload(
+        name="pad",
+        family="shape",
+        sizes=SQUARES,
+        inputs=lambda rng, n, m: (normal(rng, n, m),),
+        call=lambda F, x: F.pad(x, (1, 1, 1, 1)),
+        oracle=lambda x: np.pad(x, 1),
+        flops=lambda n, m: 0,
+        bytes=lambda n, m: 4 * (n * m + (n + 2) * (m + 2)),
+    ),
+    Workload(
+        name="flip",
+        family="shape",
+        sizes=SQUARES,
+        inputs=lambda rng, n, m: (normal(rng, n, m),),
+        call=lambda F, x: F.contiguous(F.flip(x, (1,))),
+        oracle=lambda x: x[:, ::-1],
+        flops=lambda n, m: 0,
+        bytes=lambda n, m: 8 * n * m,
+    ),
+    Workload(
+        name="roll",
+        family="shape",
+        sizes=SQUARES,
+        inputs=lambda rng, n, m: (normal(rng, n, m),),
+        call=lambda F, x: F.roll(x, 3, 1),
+        oracle=lambda x: np.roll(x, 3, 1),
+        flops=lambda n, m: 0,
+        bytes=lambda n, m: 8 * n * m,
     ),
 )

@@ -1,5 +1,6 @@
 """`frameworks`: workloads on all frameworks in alternation, as a table."""
 
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
@@ -9,7 +10,7 @@ from asv.commands import Command
 from asv.console import log
 from asv.util import UserError
 
-from benchmarks.frameworks import NAMES, FrameworkUnavailable, UnknownName, load
+from benchmarks.frameworks import NAMES, FrameworkUnavailable, UnknownName, load, threads
 
 
 class Frameworks(Command):
@@ -21,7 +22,7 @@ class Frameworks(Command):
         parser = subparsers.add_parser(
             "frameworks",
             help="Time workloads on all frameworks in alternation, as a table",
-            description="Check, then time workloads on every installed framework, on one core, one thread each.",
+            description="Check and time workloads on every installed framework, on one core or on N with N threads.",
         )
         add = parser.add_argument
         add("--workload", "-w", metavar="GLOB", action="append", default=[], help="workloads, e.g. 'soft*'")
@@ -34,6 +35,7 @@ class Frameworks(Command):
             default=0.5,
             help="for each workload and size, three rounds at least [0.5]",
         )
+        add("--threads", type=int, default=1, metavar="N", help="threads of each framework, on as many cores [1]")
         add("--json", metavar="FILE", help="write everything measured to FILE; - is standard output")
         add("--fresh-peaks", action="store_true", help="measure the machine's peaks again and keep the better")
         parser.set_defaults(func=cls.run_from_args)
@@ -42,7 +44,16 @@ class Frameworks(Command):
     @classmethod
     def run_from_conf_args(cls, conf: Any, args: Any) -> int:
         """Call `run` with the options."""
-        return cls.run(args.workload, args.family, args.size, args.framework, args.seconds, args.json, args.fresh_peaks)
+        return cls.run(
+            args.workload,
+            args.family,
+            args.size,
+            args.framework,
+            args.seconds,
+            args.json,
+            args.fresh_peaks,
+            args.threads,
+        )
 
     @classmethod
     def run(
@@ -54,12 +65,15 @@ class Frameworks(Command):
         seconds: float = 0.5,
         json_file: str | None = None,
         fresh_peaks: bool = False,
+        count: int = 1,
     ) -> int:
         """Measure, print the table, write the JSON; 1 when a result was wrong.
 
         When interrupted it does so with what was measured until then, and gives 130.
         """
         # Not above: these load NumPy and every workload, and --help needs neither.
+        demand_cores(count)
+        threads.hold(count)
         from .. import comparison, machine, report
 
         chosen = comparison.choose(workloads, families, sizes)
@@ -69,15 +83,22 @@ class Frameworks(Command):
         with redirect_stdout(sys.stderr):
             names, missing = load_frameworks(frameworks or NAMES)
             peaks = machine.peaks(refresh=fresh_peaks)
-            cells, interrupted = comparison.measure(chosen, names, seconds)
+            cells, interrupted = comparison.measure(chosen, names, seconds, count)
             log.flush()
-        found = report.Report(cells, names, missing, peaks, interrupted)
+        found = report.Report(cells, names, missing, peaks, interrupted, count)
         report.show(found, to_stderr=json_file == "-")
         if interrupted:
             print(f"interrupted: {len(cells)} of {len(chosen)} cells were measured", file=sys.stderr)
         if json_file:
             report.write_json(found, json_file)
         return 130 if interrupted else 1 if any(cell.wrong for cell in cells) else 0
+
+
+def demand_cores(count: int) -> None:
+    """Raise UserError unless this process may use `count` cores."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if not 1 <= count <= cores:
+        raise UserError(f"--threads {count}: each thread needs a core, and this process may use 1 to {cores}")
 
 
 def load_frameworks(names: Sequence[str]) -> tuple[list[str], dict[str, str]]:

@@ -65,6 +65,37 @@ def test_uses_one_thread(name):
     assert max(shares) < 1.15, f"CPU seconds per second of matmul, exp, sum: {shares}"
 
 
+COUNTS = """
+import ctypes, json, os, pathlib, sys
+import benchmarks
+from benchmarks.frameworks import threads
+threads.hold(2)
+from benchmarks import frameworks, workloads
+module = frameworks.load({name!r}).module
+workload = workloads.get("exp")
+with frameworks.load({name!r}).bind(workload, workload.make_inputs("dispatch")) as call:
+    call()
+if {name!r} in ("torsh", "torch"):
+    count = module.get_num_threads()
+elif {name!r} == "numpy":
+    library, = pathlib.Path(module.__file__).parent.parent.glob("numpy.libs/libscipy_openblas*")
+    count = ctypes.CDLL(str(library)).scipy_openblas_get_num_threads64_()
+elif {name!r} == "tensorflow":
+    count = module.config.threading.get_intra_op_parallelism_threads()
+else:
+    count = int(os.environ["NPROC"])  # jax tells nobody
+print(json.dumps([count, {{k: os.environ[k] for k in ("OMP_NUM_THREADS", "TF_NUM_INTEROP_THREADS")}}]))
+"""
+
+
+@pytest.mark.parametrize("name", frameworks.NAMES)
+def test_is_held_to_as_many_threads_as_told(name):
+    need(name)
+    count, environment = answer(COUNTS.format(name=name))
+    assert count == 2
+    assert environment == {"OMP_NUM_THREADS": "2", "TF_NUM_INTEROP_THREADS": "1"}
+
+
 def test_importing_benchmarks_clears_what_cripples_and_loads_no_framework():
     code = """
 import benchmarks, json, os, sys

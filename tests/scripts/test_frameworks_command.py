@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import re
 
 import numpy as np
@@ -76,6 +77,33 @@ def test_ctrl_c_prints_and_writes_what_was_measured(monkeypatch, capsys, tmp_pat
     data = json.loads((tmp_path / "out.json").read_text())
     assert data["interrupted"] is True
     assert [cell["workload"] for cell in data["cells"]] == ["add"]
+
+
+def test_several_threads_are_held_pinned_and_told(monkeypatch, capsys, tmp_path):
+    from scripts.commands import frameworks
+
+    cores, held = sorted(os.sched_getaffinity(0)), []
+    if len(cores) < 2:
+        pytest.skip("one core")
+
+    def call(F, a, b):
+        assert os.sched_getaffinity(0) == set(cores[-2:])
+        return F.add(a, b)
+
+    monkeypatch.setattr(frameworks.threads, "hold", lambda count, *packages: held.append(count))
+    only(monkeypatch, dataclasses.replace(ADD, call=call))
+    assert Frameworks.run(frameworks=["numpy"], seconds=0.02, json_file=str(tmp_path / "out.json"), count=2) == 0
+    assert held[0] == 2
+    assert "2 cores, 2 threads each, in alternation" in capsys.readouterr().out
+    data = json.loads((tmp_path / "out.json").read_text())
+    assert data["threads"] == 2
+    assert "numpy" in data["cells"][0]["frameworks"]
+
+
+@pytest.mark.parametrize("count", [0, -1, 1 + len(os.sched_getaffinity(0))])
+def test_each_thread_needs_a_core(count):
+    with pytest.raises(UserError, match=f"--threads {count}: each thread needs a core, and this process may use 1 to"):
+        Frameworks.run(frameworks=["numpy"], count=count)
 
 
 def test_a_framework_that_is_missing_is_listed_with_its_reason(monkeypatch, capsys):

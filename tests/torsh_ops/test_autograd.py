@@ -7,7 +7,6 @@ from oracle import assert_same, needs_torch, numeric_gradient, torch
 import torsh_ops
 from torsh_ops.errors import GradError, ShapeError
 from torsh_ops.ops import elementwise as ew
-from torsh_ops.ops import index as ix
 from torsh_ops.ops import norm as nm
 
 W = np.random.default_rng(8).standard_normal((4, 4))
@@ -87,7 +86,7 @@ CASES = {
     "index_mask": lambda x: x[torsh_ops.tensor([True, False, True])] * k((2, 4)),
     "gather": lambda x: x.gather(1, INDEX) * k((2, 4)),
     "index_select": lambda x: x.index_select(1, torsh_ops.tensor([1, 1, 3])) * k((3, 3)),
-    "scatter_add": lambda x: ix.scatter_add(x, 1, INDEX, x * 3.0) * k((3, 4)),
+    "scatter_add": lambda x: torsh_ops.scatter_add(x, 1, INDEX, x * 3.0) * k((3, 4)),
     "tril": lambda x: x.tril() * k((3, 4)),
     "masked_fill": lambda x: x.masked_fill(k((3, 4)) > 0, 0.0),
     "clone": lambda x: x.clone() * k((3, 4)),

@@ -12,7 +12,7 @@ from oracle import LAYOUTS, assert_same, needs_torch, numeric_gradient, torch
 
 import torsh_ops
 from torsh_ops.errors import ArgumentError, DTypeError, OperandError, ShapeError
-from torsh_ops.ops import conv, conv_method
+from torsh_ops.ops import conv, conv_method, conv_plan
 from torsh_ops.ops.conv import conv2d, conv2d_input, conv2d_weight
 
 ROOT = Path(__file__).parent.parent.parent
@@ -163,13 +163,40 @@ def test_the_method_depends_on_the_shape():
         return type(conv_method.choose(images, (size, size), how["groups"], channels, rows, how["offsets"],
                                        how["stride"], how["dtype"]))  # fmt: skip
 
-    assert chosen(8, 56, 64, 64) is conv_method.Winograd
-    assert chosen(1, 32, 3, 32) is conv_method.Direct
-    assert chosen(1, 7, 512, 512) is conv_method.Direct
-    assert chosen(8, 56, 64, 64, dtype=np.dtype("f8")) is conv_method.Direct
-    assert chosen(8, 56, 64, 64, stride=(2, 2)) is conv_method.Direct
-    assert chosen(8, 56, 64, 64, groups=2) is conv_method.Direct
-    assert chosen(8, 56, 64, 64, offsets=((-2, 0, 2),) * 2) is conv_method.Direct
+    direct, packed, winograd = conv_method.Direct, conv_method.Packed, conv_method.Winograd
+    assert chosen(8, 56, 64, 64) is winograd
+    assert chosen(1, 32, 3, 32) is direct
+    assert chosen(1, 7, 512, 512) is not winograd
+    for other in ({"dtype": np.dtype("f8")}, {"stride": (2, 2)}, {"groups": 2}, {"offsets": ((-2, 0, 2),) * 2}):
+        assert chosen(8, 56, 64, 64, **other) in (direct, packed)
+    assert chosen(1, 14, 256, 1024, offsets=((0,),) * 2) is packed
+    assert chosen(1, 14, 64, 4, offsets=((0,),) * 2) is direct
+    assert chosen(1, 56, 1, 1, groups=96) is conv_method.Depthwise
+    assert chosen(1, 56, 1, 1, groups=96, stride=(3, 3)) is direct
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_case_is_the_same_sum_by_panels(case, monkeypatch):
+    monkeypatch.setattr(conv_plan, "_PANEL_DEPTH", 16)
+    monkeypatch.setattr(conv_plan, "_PANELS_BYTES", 2 * 16 * 24 * 8)
+    monkeypatch.setattr(conv_plan, "_BLOCK_PIXELS", 100)
+    monkeypatch.setattr(conv, "choose", conv_method.Packed)
+    x, weight, bias, how = operands(case)
+    close(conv2d(*t(x, weight, bias), *how).numpy(), reference(x, weight, bias, *how), 10 * EPS["float64"])
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize(("height", "width", "kernels"), [(7, 7, 1), (9, 33, 2), (1, 1, 1), (3, 16, 1), (15, 20, 3)])
+def test_every_channel_by_itself(height, width, kernels, stride):
+    rng = np.random.default_rng(5)
+    for padding in (0, 1, 2):
+        if min(height, width) + 2 * padding < 3:
+            continue
+        x, weight = rng.standard_normal((2, 3, height, width)), rng.standard_normal((3 * kernels, 1, 3, 3))
+        bias = rng.standard_normal(3 * kernels)
+        how = (stride, stride), (padding, padding), (1, 1), 3
+        got = conv2d(*t(x, weight, bias), *how).numpy()
+        close(got, reference(x, weight, bias, *how), 10 * EPS["float64"])
 
 
 def test_a_large_layer_goes_through_winograd_and_agrees_with_its_float64_self():
@@ -223,12 +250,21 @@ def test_nan_and_infinity_stay_where_they_are():
     np.testing.assert_array_equal(got, expected)
 
 
-def test_threads_share_the_images():
-    x, weight = np.random.default_rng(0).standard_normal((6, 16, 33, 33), "f4"), np.ones((24, 16, 3, 3), "f4")
-    alone = conv2d(*t(x, weight), padding=1).numpy()
+@pytest.mark.parametrize("images", [1, 2, 5])
+@pytest.mark.parametrize("layer", [(16, 24, 3, 1), (16, 48, 1, 1), (16, 16, 3, 16)])
+def test_threads_share_the_work(images, layer):
+    channels, kernels, side, groups = layer
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((images, channels, 73, 73), "f4")
+    weight, bias = (
+        rng.standard_normal((kernels, channels // groups, side, side), "f4"),
+        rng.standard_normal(kernels, "f4"),
+    )
+    how = (1, side // 2, 1, groups)
+    alone = conv2d(*t(x, weight, bias), *how).numpy()
     torsh_ops.set_num_threads(2)
     try:
-        close(conv2d(*t(x, weight), padding=1).numpy(), alone, 2e-5)
+        close(conv2d(*t(x, weight, bias), *how).numpy(), alone, 2e-5)
     finally:
         torsh_ops.set_num_threads(1)
 

@@ -28,6 +28,40 @@ CALLS = {
     "tensor_empty": lambda lib: lib.tensor([]),
     "zeros_like": lambda lib: lib.zeros_like(lib.tensor([1, 2])),
     "full_like": lambda lib: lib.full_like(lib.ones(2), 3),
+    "full_like_cut": lambda lib: lib.full_like(lib.ones(2, dtype=lib.int64), 2.7),
+    "full_of_tensor": lambda lib: lib.full((2,), lib.tensor(3)),
+    "full_as_bool": lambda lib: lib.full((2,), 3, dtype=lib.bool),
+    "zeros_0d": lambda lib: lib.zeros(()),
+    "eye_empty": lambda lib: lib.eye(0, 3),
+    "arange_int_dtype": lambda lib: lib.arange(0.5, 3.5, 1, dtype=lib.int32),
+    "arange_cut": lambda lib: lib.arange(0, 2.5, dtype=lib.int64),
+    "arange_float_dtype": lambda lib: lib.arange(5, dtype=lib.float64),
+    "arange_tensors": lambda lib: lib.arange(lib.tensor(1), lib.tensor(4)),
+    "arange_large": lambda lib: lib.arange(2**62, 2**62 + 3),
+    "arange_empty": lambda lib: lib.arange(1, 1),
+    "linspace_int": lambda lib: lib.linspace(-10, 5, 7, dtype=lib.int64),
+    "linspace_one": lambda lib: lib.linspace(2, 9, 1),
+    "linspace_none": lambda lib: lib.linspace(2, 9, 0),
+    "linspace_tensors": lambda lib: lib.linspace(lib.tensor(1.0), lib.tensor(3.0), 3),
+    "linspace_complex": lambda lib: lib.linspace(0, 1 + 1j, 3),
+    "logspace": lambda lib: lib.logspace(-1, 2, 5),
+    "logspace_base": lambda lib: lib.logspace(0, 4, 5, base=2, dtype=lib.int64),
+    "logspace_negative": lambda lib: lib.logspace(0, 1, 2, base=-2),
+    "scalar_tensor": lambda lib: lib.scalar_tensor(3),
+    "scalar_tensor_dtype": lambda lib: lib.scalar_tensor(3, dtype=lib.int64),
+    "asarray": lambda lib: lib.asarray([1.0, 2.0], dtype=lib.float64),
+    "new_zeros": lambda lib: lib.ones(2, dtype=lib.float64).new_zeros(2, 3),
+    "new_ones": lambda lib: lib.ones(2, dtype=lib.int32).new_ones([2]),
+    "new_full": lambda lib: lib.ones(2, dtype=lib.int64).new_full((2,), 3.7),
+    "new_tensor": lambda lib: lib.ones(2).new_tensor([1]),
+    "new_tensor_cut": lambda lib: lib.ones(2, dtype=lib.int64).new_tensor([1.5]),
+    "new_zeros_dtype": lambda lib: lib.ones(2).new_zeros((2,), dtype=lib.int32),
+    "new_empty": lambda lib: lib.ones(2).new_empty((0, 3)),
+    "zeros_out": lambda lib: lib.zeros(2, out=lib.ones(2, dtype=lib.int64)),
+    "eye_out": lambda lib: lib.eye(2, out=lib.ones(2, 2, dtype=lib.int64)),
+    "arange_out": lambda lib: lib.arange(0, 3, out=lib.ones(3)),
+    "full_out": lambda lib: lib.full((2,), 4, out=lib.ones(2)),
+    "tensor_of_tensors": lambda lib: lib.tensor([lib.tensor(1.0), 2]),
 }
 
 
@@ -93,8 +127,8 @@ def test_errors_name_the_value():
         torsh_ops.zeros(2, -1)
     with pytest.raises(OperandError, match=r"2\.5"):
         torsh_ops.zeros(2.5)
-    with pytest.raises(DTypeError, match=r"complex64.*float32"):
-        torsh_ops.zeros(2, dtype=np.complex64)
+    with pytest.raises(DTypeError, match=r"uint16.*float32"):
+        torsh_ops.zeros(2, dtype=np.uint16)
     with pytest.raises(DTypeError, match="U1"):
         torsh_ops.tensor(["a"])
     with pytest.raises(ShapeError, match="different lengths"):
@@ -105,6 +139,18 @@ def test_errors_name_the_value():
         torsh_ops.arange(0, 5, 0)
     with pytest.raises(ArgumentError, match="inconsistent"):
         torsh_ops.arange(5, 0)
+    with pytest.raises(ArgumentError, match="unsupported range"):
+        torsh_ops.arange(0, math.inf)
+    with pytest.raises(DTypeError, match="bool"):
+        torsh_ops.arange(3, dtype=torsh_ops.bool)
+    with pytest.raises(DTypeError, match="inf"):
+        torsh_ops.full((2,), math.inf, dtype=torsh_ops.int64)
+    with pytest.raises(DTypeError, match="1j"):
+        torsh_ops.full((2,), 1j, dtype=torsh_ops.float32)
+    with pytest.raises(ArgumentError, match="-1"):
+        torsh_ops.linspace(0, 1, -1)
+    with pytest.raises(ShapeError, match="out has shape"):
+        torsh_ops.zeros(2, out=torsh_ops.ones(3))
     with pytest.raises(OperandError, match="list"):
         torsh_ops.from_numpy([1])
     with pytest.raises(ArgumentError, match="low=3 and high=3"):

@@ -52,7 +52,7 @@ FUNCTIONS = {
     "add": lambda x, y: x + y,
     "sub and numbers": lambda x, y: 1 - x - 2.5 + y * 3,
     "div": lambda x, y: x / (y * y + 1),
-    "pow": lambda x, y: (x * x + 1) ** 1.5 + y**2,
+    "pow": lambda x, y: (x * x + 1) ** 1.5 + y**2 + (y * y + 1) ** -1 + (x * x + 1) ** -0.5,
     "extremes": lambda x, y: ew.maximum(x, y) - ew.minimum(x, y),
     "exp and log": lambda x, y: ew.log(ew.exp(x) + ew.exp(-y)),
     "roots": lambda x, y: ew.sqrt(ew.abs(x)) - y,
@@ -67,6 +67,7 @@ FUNCTIONS = {
     "shapes": lambda x, y: torsh_ops.cat([x.permute(2, 0, 1), y.unsqueeze(0).squeeze(0).permute(2, 0, 1)], 1),
     "expand": lambda x, y: x[:, :1].expand(2, 3, 4) + y,
     "slices": lambda x, y: x[..., 1:3] + y[:, :, ::2] + x[0, None, -1, 1] + y[1, 2, 3],
+    "rows": lambda x, y: x[torsh_ops.tensor([1, 0])] + y.index_select(0, torsh_ops.tensor([0, 1])),
     "one input twice": lambda x, y: x * x + y,
 }
 
@@ -135,7 +136,8 @@ def test_the_model_is_left_as_it_was(tmp_path):
         (lambda x: x * 2 if float(x.sum()) > 0 else x * 3, "depends on the values of its input"),
         (lambda x: x * float(x.max()), "depends on the values of its input"),
         (lambda x: x * (x > 0).to(torsh_ops.float32), "depends on the values of its input"),
-        (lambda x: x[torsh_ops.tensor([0, 1])], "indexing with a tensor"),
+        (lambda x: x[torsh_ops.tensor([0, 1]), torsh_ops.tensor([1, 0])], "indexing with a tensor"),
+        (lambda x: nn.functional.scaled_dot_product_attention(x, x, x, is_causal=True), "attention that is causal"),
         (lambda x: torsh_ops.ones(3), "computed from its input"),
         (lambda x: (x, x), "must return one Tensor"),
     ],

@@ -57,19 +57,126 @@ def test_two_threads_give_the_same_product(shape):
         torsh_ops.set_num_threads(1)
 
 
-@needs_torch
-def test_bmm_dot_outer_addmm_match_torch():
-    rng = np.random.default_rng(3)
-    a, b = arrays(rng, (4, 3, 5), "float32"), arrays(rng, (4, 5, 2), "float32")
-    t, u = torsh_ops.from_numpy, torch.from_numpy
-    assert_same(torsh_ops.bmm(t(a), t(b)), torch.bmm(u(a), u(b)))
-    assert_same(torsh_ops.bmm(t(a).transpose(1, 2), t(a)), torch.bmm(u(a).transpose(1, 2), u(a)))
-    assert_same(torsh_ops.dot(t(a[0, 0]), t(a[1, 1])), torch.dot(u(a[0, 0]), u(a[1, 1])))
-    assert_same(torsh_ops.outer(t(a[0, 0]), t(b[0, 0])), torch.outer(u(a[0, 0]), u(b[0, 0])))
-    assert_same(
-        torsh_ops.addmm(t(b[0, 0]), t(a[0]), t(b[0]), beta=0.5, alpha=2),
-        torch.addmm(u(b[0, 0]), u(a[0]), u(b[0]), beta=0.5, alpha=2),
+def vectors(rng, *sizes):
+    return [arrays(rng, (n,), "float32") for n in sizes]
+
+
+PRODUCTS = {
+    "bmm": lambda F, m, v: F.bmm(m[0], m[1]),
+    "bmm_transposed": lambda F, m, v: F.bmm(m[0].transpose(1, 2), m[0]),
+    "dot": lambda F, m, v: F.dot(v[0], v[1]),
+    "dot_strided": lambda F, m, v: F.dot(m[0][0, :, 0], m[0][1, :, 1]),
+    "vdot": lambda F, m, v: F.vdot(v[0], v[1]),
+    "inner": lambda F, m, v: F.inner(m[0], m[0][0]),
+    "inner_number": lambda F, m, v: F.inner(m[0], v[0][0]),
+    "outer": lambda F, m, v: F.outer(v[0], v[2]),
+    "ger": lambda F, m, v: F.ger(v[0], v[2]),
+    "kron": lambda F, m, v: F.kron(m[0], m[1][0]),
+    "cross": lambda F, m, v: F.cross(m[0], m[0][:1] * 2.0, dim=1),
+    "linalg_cross": lambda F, m, v: F.linalg.cross(m[1].transpose(1, 2)[..., :3], m[0][:, :2, :3]),
+    "vecdot": lambda F, m, v: F.linalg.vecdot(m[0], m[0] * 2.0, dim=1),
+    "addmm": lambda F, m, v: F.addmm(v[2], m[0][0], m[1][0], beta=0.5, alpha=2),
+    "addmm_column": lambda F, m, v: F.addmm(m[2][:, :1], m[0][0], m[1][0]),
+    "addmm_beta_0": lambda F, m, v: F.addmm(v[2] / 0, m[0][0], m[1][0], beta=0),
+    "addmm_transposed": lambda F, m, v: F.addmm(m[2], m[0][1], m[1][1].t().contiguous().t(), alpha=0.5),
+    "baddbmm": lambda F, m, v: F.baddbmm(v[2], m[0], m[1], beta=3, alpha=-1),
+    "addbmm": lambda F, m, v: F.addbmm(v[2], m[0], m[1], beta=3, alpha=-1),
+    "addmv": lambda F, m, v: F.addmv(v[3], m[0][0], v[0], beta=0.5, alpha=2),
+    "addr": lambda F, m, v: F.addr(v[2], v[3], v[2], beta=0.5, alpha=2),
+    "chain_matmul": lambda F, m, v: F.chain_matmul(m[0][0], m[1][0], m[2].t()),
+    "matmul_method": lambda F, m, v: m[0].matmul(m[1]),
+}  # fmt: skip
+
+
+# Above what OpenBLAS's small kernels take: packed blocks with edges everywhere, operands read where they lie, a few
+# rows at a time.
+LARGE = ((1, 130, 520, 1050), (2, 130, 130, 131), (2, 300, 40, 100))
+
+
+@pytest.mark.parametrize("dtype", ("float32", "float64"))
+@pytest.mark.parametrize("shape", LARGE)
+@pytest.mark.parametrize("turned", ((False, False), (True, False), (False, True), (True, True)))
+def test_large_products_in_every_layout(shape, dtype, turned):
+    batch, m, k, n = shape
+    rng = np.random.default_rng(6)
+    a, b, c = (arrays(rng, s, dtype) for s in ((batch, m, k), (batch, k, n), (batch, m, n)))
+    x, y = (
+        np.ascontiguousarray(z.swapaxes(1, 2)).swapaxes(1, 2) if turn else z
+        for z, turn in zip((a, b), turned, strict=True)
     )
+    expected = a.astype("f8") @ b.astype("f8")
+    tolerance = {"atol": 2e-3 if dtype == "float32" else 1e-11, "rtol": 1e-5 if dtype == "float32" else 1e-12}
+    t = torsh_ops.from_numpy
+    try:
+        for count in (1, 2):
+            torsh_ops.set_num_threads(count)
+            np.testing.assert_allclose(torsh_ops.mm(t(x[0]), t(y[0])).numpy(), expected[0], **tolerance)
+            np.testing.assert_allclose(torsh_ops.bmm(t(x), t(y)).numpy(), expected, **tolerance)
+    finally:
+        torsh_ops.set_num_threads(1)
+    sums = torsh_ops.baddbmm(t(c), t(x), t(y), beta=-1, alpha=2).numpy()
+    np.testing.assert_allclose(sums, 2 * expected - c, **tolerance)
+    again = torsh_ops.addmm(t(c[0]), t(x[0]), t(y[0]), beta=0.5).numpy()
+    np.testing.assert_allclose(again, expected[0] + 0.5 * c[0], **tolerance)
+
+
+def test_nan_in_what_is_not_added_stays_out_of_large_products():
+    x = torsh_ops.ones(200, 200)
+    nothing = torsh_ops.full((200, 200), float("nan"))
+    torsh_ops.full((200, 200), float("nan"))  # its memory is what the result gets
+    assert (torsh_ops.addmm(nothing, x, x, beta=0, alpha=0.5).numpy() == 100).all()
+
+
+@needs_torch
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_products_and_their_gradients_match_torch(name):
+    rng = np.random.default_rng(3)
+    matrices = [arrays(rng, s, "float32") for s in ((4, 3, 5), (4, 5, 2), (3, 2))]
+    lines = vectors(rng, 5, 5, 2, 3)
+    found = []
+    for lib in (torsh_ops, torch):
+        m, v = ([lib.from_numpy(a.copy()).requires_grad_() for a in group] for group in (matrices, lines))
+        result = PRODUCTS[name](lib, m, v)
+        (result * result).sum().backward()
+        found.append((result, m + v))
+    assert_same(found[0][0], found[1][0])
+    for ours, theirs in zip(found[0][1], found[1][1], strict=True):
+        if theirs.grad is None or (name == "addmm_beta_0" and ours.grad is None):
+            assert ours.grad is None or not ours.grad.numpy().any()
+        elif not torch.isnan(theirs.grad).any():
+            assert_same(ours.grad, theirs.grad, rtol=1e-4, atol=1e-4)
+
+
+def test_products_against_numpy():
+    rng = np.random.default_rng(4)
+    a, b = (arrays(rng, (3, 4), "float64") for _ in range(2))
+    t = torsh_ops.from_numpy
+    np.testing.assert_allclose(torsh_ops.kron(t(a), t(b)).numpy(), np.kron(a, b))
+    np.testing.assert_allclose(torsh_ops.cross(t(a.T), t(b.T)).numpy(), np.cross(a.T, b.T))
+    np.testing.assert_allclose(torsh_ops.inner(t(a), t(b)).numpy(), np.inner(a, b))
+    np.testing.assert_allclose(torsh_ops.addmm(t(a[:, :3]), t(a), t(b.T), alpha=2).numpy(), a[:, :3] + 2 * a @ b.T)
+    z, w = a + 1j * b, b - 2j * a
+    np.testing.assert_allclose((t(z) @ t(w.T)).numpy(), z @ w.T)
+    np.testing.assert_allclose(torsh_ops.vdot(t(z[0]), t(w[0])).numpy(), np.vdot(z[0], w[0]))
+    assert torsh_ops.dot(torsh_ops.tensor([1, 2]), torsh_ops.tensor([3, 4])).item() == 11
+    assert torsh_ops.dot(t(np.empty(0)), t(np.empty(0))).item() == 0
+
+
+def test_results_go_into_given_tensors():
+    a, b = torsh_ops.ones(2, 3), torsh_ops.ones(3, 2)
+    for op, args, shape in (
+        (torsh_ops.mm, (a, b), (2, 2)), (torsh_ops.matmul, (a, b), (2, 2)), (torsh_ops.mv, (a, b[:, 0]), (2,)),
+        (torsh_ops.bmm, (a[None], b[None]), (1, 2, 2)), (torsh_ops.dot, (a[0], a[0]), ()),
+    ):  # fmt: skip
+        out = torsh_ops.zeros(*shape)
+        assert op(*args, out=out) is out
+        assert (out.numpy() == 3).all()
+        with pytest.raises(ShapeError, match="out has shape"):
+            op(*args, out=torsh_ops.zeros(7))
+    square = torsh_ops.ones(2, 2)
+    assert square.addmm_(a, b) is square
+    assert square.tolist() == [[4, 4], [4, 4]]
+    assert torsh_ops.mm(square, square, out=square).tolist() == [[32, 32], [32, 32]]
 
 
 def test_errors_name_both_shapes_or_dtypes():

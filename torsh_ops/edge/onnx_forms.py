@@ -11,12 +11,15 @@ import numpy as np
 
 from torsh_ops.edge.errors import ExportError
 from torsh_ops.nn.linear import linear
+from torsh_ops.ops import attention as at
 from torsh_ops.ops import elementwise as ew
 from torsh_ops.ops import index as ix
+from torsh_ops.ops import joining as jn
 from torsh_ops.ops import linalg as la
 from torsh_ops.ops import norm as nm
 from torsh_ops.ops import pool
 from torsh_ops.ops import reduce as rd
+from torsh_ops.ops import views as vw
 from torsh_ops.ops.conv import conv2d
 
 Form = Callable[..., str]
@@ -85,7 +88,7 @@ def _average(g: Any, x: Any, windows: Any) -> str:
     """Mean over windows: over everything, or a product with the windows of the rows and those of the columns."""
     rows, columns = (
         _window_matrix(bounds, scale, size)
-        for bounds, scale, size in zip(windows[:2], windows[2:], x.shape[-2:], strict=True)
+        for bounds, scale, size in zip(windows[:2], windows[2:4], x.shape[-2:], strict=True)
     )
     if rows.shape[0] == columns.shape[0] == 1 and rows.all() and columns.all():
         return g.node("ReduceMean", x, g.constant(_axes((-2, -1))), keepdims=1)
@@ -96,6 +99,19 @@ def _window_matrix(bounds: np.ndarray, scale: np.ndarray, size: int) -> np.ndarr
     place = np.arange(size)
     inside = (place >= bounds[0][:, None]) & (place < bounds[1][:, None])
     return inside * scale[:, None]
+
+
+def _attention(g: Any, query: Any, key: Any, value: Any, mask: Any, call: Any) -> str:
+    plain = query.shape[:-2] == key.shape[:-2] == value.shape[:-2]
+    if call.causal or not plain or (mask is not None and not mask.is_floating_point()):
+        raise ExportError("attention that is causal, has a bool mask or shares heads has no ONNX form here")
+    axes = list(range(key.ndim))
+    turned = g.node("Transpose", key, perm=(*axes[:-2], axes[-1], axes[-2]))
+    scores = g.node("MatMul", query, turned)
+    scores = g.node("Mul", scores, g.constant(np.asarray(call.scale, query._array.dtype)))
+    if mask is not None:
+        scores = g.node("Add", scores, mask)
+    return g.node("MatMul", g.node("Softmax", scores, axis=-1), value)
 
 
 def _pair(value: Any) -> tuple[int, int]:
@@ -115,6 +131,9 @@ FORMS: dict[Callable[..., Any], Form] = {
     ew.exp: _same("Exp"),
     ew.log: _same("Log"),
     ew.sqrt: _same("Sqrt"),
+    ew.square: lambda g, x: g.node("Mul", x, x),
+    ew.reciprocal: _same("Reciprocal"),
+    ew.rsqrt: lambda g, x: g.node("Reciprocal", g.node("Sqrt", x)),
     ew.erf: _same("Erf"),
     ew.tanh: _same("Tanh"),
     ew.sigmoid: _same("Sigmoid"),
@@ -136,10 +155,12 @@ FORMS: dict[Callable[..., Any], Form] = {
     nm.softmax: lambda g, x, dim: g.node("Softmax", x, axis=dim),
     nm.log_softmax: lambda g, x, dim: g.node("LogSoftmax", x, axis=dim),
     nm.layer_norm: _layer_norm,
-    ix.getitem: _getitem,
-    ix.reshape: lambda g, x, shape: g.node("Reshape", x, g.constant(_axes(shape))),
-    ix.view: lambda g, x, shape: g.node("Reshape", x, g.constant(_axes(shape))),
-    ix.permute: lambda g, x, dims: g.node("Transpose", x, perm=dims),
-    ix.expand: lambda g, x, shape: g.node("Expand", x, g.constant(_axes(shape))),
-    ix.cat: lambda g, dim, *tensors: g.node("Concat", *tensors, axis=dim),
+    at.scaled_dot_product_attention: _attention,
+    ix.advanced: _getitem,
+    ix.index_select: lambda g, x, dim, index: g.node("Gather", x, index, axis=dim),
+    vw.slice_view: _getitem,
+    vw.reshape: lambda g, x, shape: g.node("Reshape", x, g.constant(_axes(shape))),
+    vw.permute: lambda g, x, dims: g.node("Transpose", x, perm=dims),
+    vw.expand: lambda g, x, shape: g.node("Expand", x, g.constant(_axes(shape))),
+    jn.cat: lambda g, dim, *tensors: g.node("Concat", *tensors, axis=dim),
 }

@@ -4,6 +4,44 @@
 Where a fused kernel beats a chain of operators, the rule uses it unless it is itself recorded.
 """
 
-from torsh_ops.gradients import elementwise, index, linalg, norm, reduce
+from torsh_ops.gradients import (
+    activation,
+    attention,
+    channel_norm,
+    complex,
+    elementwise,
+    embedding,
+    factor,
+    fft,
+    index,
+    linalg,
+    linear,
+    losses,
+    norm,
+    pointwise,
+    reduce,
+    scan,
+    special,
+    views,
+)
 
-__all__ = ["elementwise", "index", "linalg", "norm", "reduce"]
+__all__ = [
+    "activation",
+    "attention",
+    "channel_norm",
+    "complex",
+    "elementwise",
+    "embedding",
+    "factor",
+    "fft",
+    "index",
+    "linalg",
+    "linear",
+    "losses",
+    "norm",
+    "pointwise",
+    "reduce",
+    "scan",
+    "special",
+    "views",
+]

@@ -19,7 +19,7 @@ def _fused(kernel: Callable[..., Any], composed: Callable[[Tensor, Tensor], Tens
     if is_grad_enabled():
         return composed(g, x)
     out = memory.empty(g.shape, g._array.dtype)
-    threads.elementwise(kernel, contiguous_array(g), contiguous_array(x), out)
+    threads.fill(kernel, contiguous_array(g), contiguous_array(x), out)
     return Tensor(out)
 
 
@@ -39,35 +39,47 @@ def _silu_slope(g: Tensor, x: Tensor) -> Tensor:
     return g * s * (1.0 + x * (1.0 - s))
 
 
+def _conj(x: Any) -> Any:
+    """`x`, conjugated where it is complex: gradients are conjugate Wirtinger derivatives."""
+    if isinstance(x, Tensor):
+        return x.conj() if x._array.dtype.kind == "c" else x
+    return x.conjugate()
+
+
 # Arithmetic. A parameter that starts with an underscore is not looked at, so it may change before backward.
 define_grad(ew.add, lambda g, _x, _y: g, lambda g, _x, _y: g)
 define_grad(ew.sub, lambda g, _x, _y: g, lambda g, _x, _y: -g)
-define_grad(ew.mul, lambda g, _x, y: g * y, lambda g, x, _y: g * x)
-define_grad(ew.div, lambda g, _x, y: g / y, lambda g, x, y: -g * x / (y * y))
+define_grad(ew.mul, lambda g, _x, y: g * _conj(y), lambda g, x, _y: g * _conj(x))
+define_grad(ew.div, lambda g, _x, y: g / _conj(y), lambda g, x, y: -g * _conj(x / (y * y)))
 define_grad(ew.neg, lambda g, _x: -g)
 define_grad(ew.abs, lambda g, x: g * _sign(x))
 define_grad(
     ew.pow,
-    lambda g, x, y: g * y * ew.pow(x, y - 1) if isinstance(y, Tensor) or y != 0 else g * 0.0,
+    lambda g, x, y: _pow_base_grad(g, x, y),
     # 0 ** y does not depend on y for y > 0; log(0) would make it NaN.
     lambda g, x, _y, *, out: g * ew.where(_eq_zero(x), 0.0, out * ew.log(ew.where(_eq_zero(x), 1.0, x))),
 )
-define_grad(ew.remainder, lambda g, _x, _y: g, lambda g, x, y: -g * ew.floor_divide(x.detach(), y))
+define_grad(ew.remainder, lambda g, _x, _y: g, lambda g, x, y: -g * ew.floor_divide(_detached(x), _detached(y)))
 define_grad(ew.maximum, lambda g, x, y: g * _share(x, y), lambda g, x, y: g * _share(y, x))
 define_grad(ew.minimum, lambda g, x, y: g * _share(-x, -y), lambda g, x, y: g * _share(-y, -x))
-define_grad(
-    ew.clamp_min, lambda g, x, low: g * ew.ge(x, low).to(g.dtype), lambda g, x, low: g * ew.lt(x, low).to(g.dtype)
-)
-define_grad(
-    ew.clamp_max, lambda g, x, high: g * ew.le(x, high).to(g.dtype), lambda g, x, high: g * ew.gt(x, high).to(g.dtype)
-)
-define_grad(ew.where, None, lambda g, c, _x, _y: ew.where(c, g, 0.0), lambda g, c, _x, _y: ew.where(c, 0.0, g))
 define_grad(ew.clone, lambda g, _x: g)
 define_grad(ew.to, lambda g, _x: g)
 
 
+def _pow_base_grad(g: Tensor, x: Any, y: Any) -> Tensor:
+    if isinstance(y, Tensor):
+        return g * (y * ew.pow(x, y - 1))
+    if y == 0:
+        return g * 0.0
+    return g * (x * 2.0) if y == 2 else g * (ew.pow(x, y - 1) * y)
+
+
 def _sign(x: Tensor) -> Tensor:
     return Tensor(np.sign(x._array))
+
+
+def _detached(x: Any) -> Any:
+    return x.detach() if isinstance(x, Tensor) else x
 
 
 def _eq_zero(x: Any) -> Tensor:
@@ -80,9 +92,11 @@ def _share(x: Tensor, y: Tensor) -> Tensor:
 
 
 # Functions of one tensor.
-define_grad(ew.exp, lambda g, _x, *, out: g * out)
-define_grad(ew.log, lambda g, x: g / x)
+define_grad(ew.exp, lambda g, _x, *, out: g * _conj(out))
+define_grad(ew.log, lambda g, x: g / _conj(x))
 define_grad(ew.sqrt, lambda g, _x, *, out: g / (2.0 * out))
+define_grad(ew.reciprocal, lambda g, _x, *, out: -g * out * out)
+define_grad(ew.square, lambda g, x: g * (x * 2.0))
 define_grad(ew.rsqrt, lambda g, _x, *, out: -0.5 * g * out * out * out)
 define_grad(ew.erf, lambda g, x: g * (2 / math.sqrt(math.pi)) * ew.exp(-x * x))
 define_grad(ew.tanh, lambda g, _x, *, out: _fused(uk.tanh_grad, lambda g, y: g * (1.0 - y * y), g, out))

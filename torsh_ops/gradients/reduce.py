@@ -5,16 +5,19 @@ import math
 import numpy as np
 
 from torsh_ops.autograd import define_grad
-from torsh_ops.errors import GradError
 from torsh_ops.ops import elementwise as ew
+from torsh_ops.ops import extreme as xt
 from torsh_ops.ops import reduce as rd
+from torsh_ops.ops import scan as sc
+from torsh_ops.ops import statistics as st
+from torsh_ops.ops.joining import cat
 from torsh_ops.tensor import Tensor
 
 
 def _spread(g: Tensor, x: Tensor, dims: tuple[int, ...], keepdim: bool) -> Tensor:
-    if not keepdim:
+    if g.ndim and not keepdim:
         g = g.reshape(tuple(1 if d in dims else n for d, n in enumerate(x.shape)))
-    return g.expand(*x.shape) if x.ndim else g
+    return g.expand(x.shape) if x.ndim else g
 
 
 def _count(x: Tensor, dims: tuple[int, ...]) -> int:
@@ -22,7 +25,11 @@ def _count(x: Tensor, dims: tuple[int, ...]) -> int:
 
 
 def _extreme_grad(g: Tensor, x: Tensor, dims: tuple[int, ...], keepdim: bool, *, out: Tensor) -> Tensor:
-    hit = ew.eq(x, _spread(out.detach(), x, dims, keepdim)).to(g.dtype)
+    best = _spread(out.detach(), x, dims, keepdim)
+    hit = ew.eq(x, best)
+    if bool(rd.any(ew.isnan(best))):
+        hit = Tensor(hit._array | (np.isnan(best._array) & np.isnan(x._array)))
+    hit = hit.to(g.dtype)
     return hit / rd.sum(hit, dims, True) * _spread(g, x, dims, keepdim)
 
 
@@ -31,29 +38,63 @@ def _var_grad(g: Tensor, x: Tensor, dims: tuple[int, ...], divisor: float, keepd
 
 
 def _std_grad(g: Tensor, x: Tensor, dims: tuple[int, ...], divisor: float, keepdim: bool, *, out: Tensor) -> Tensor:
-    return _var_grad(g / (2.0 * out), x, dims, divisor, keepdim)
+    zero = ew.eq(out, 0)  # std has no slope at 0; PyTorch gives 0 there
+    slope = ew.where(zero, 0.0, g / (2.0 * ew.where(zero, 1.0, out)))
+    return _var_grad(slope, x, dims, divisor, keepdim)
+
+
+def _sign(x: Tensor) -> Tensor:
+    return Tensor(np.asarray(np.sign(x._array)))
 
 
 def _norm_grad(g: Tensor, x: Tensor, p: float, dims: tuple[int, ...], keepdim: bool, *, out: Tensor) -> Tensor:
     g = _spread(g, x, dims, keepdim)
+    if p == 0:
+        return g * 0.0
     if p == 1:
-        return g * Tensor(np.sign(x._array))
+        return g * _sign(x)
     length = _spread(out, x, dims, keepdim)
     zero = ew.eq(length, 0)  # the norm has no slope at 0; PyTorch gives 0 there
-    return g * ew.where(zero, 0.0, x / ew.where(zero, 1.0, length))
+    share = x / ew.where(zero, 1.0, length)
+    if p == 2:
+        return g * ew.where(zero, 0.0, share)
+    at = ew.eq(x, 0)
+    power = ew.where(at, 0.0, ew.pow(ew.where(at, 1.0, ew.abs(share)), p - 1))
+    return g * ew.where(zero, 0.0, power * _sign(x))
 
 
 def _prod_grad(g: Tensor, x: Tensor, dims: tuple[int, ...], keepdim: bool, *, out: Tensor) -> Tensor:
-    if bool(rd.any(ew.eq(x, 0))):
-        raise GradError("prod() has no gradient here where an element is 0")
-    return _spread(g * out, x, dims, keepdim) / x
+    g = _spread(g, x, dims, keepdim)
+    if not bool(rd.any(ew.eq(x, 0))):
+        return g * _spread(out, x, dims, keepdim) / x
+    return g * _products_of_others(x, dims)
+
+
+def _products_of_others(x: Tensor, dims: tuple[int, ...]) -> Tensor:
+    """For each element the product of the rest: what stands before it times what stands behind it."""
+    order = (*(d for d in range(x.ndim) if d not in dims), *dims)
+    moved = x.permute(order)
+    n = _count(x, dims)
+    rows = moved.reshape(-1, n)
+    one = Tensor(np.ones((rows.shape[0], 1), x._array.dtype))
+    before = sc.cumprod(cat([one, rows.narrow(1, 0, n - 1)], 1), 1)
+    behind = sc.cumprod(cat([one, rows.narrow(1, 1, n - 1).flip(1)], 1), 1).flip(1)
+    return (before * behind).reshape(moved.shape).permute(tuple(int(d) for d in np.argsort(order)))
+
+
+def _logsumexp_grad(g: Tensor, x: Tensor, dims: tuple[int, ...], keepdim: bool, *, out: Tensor) -> Tensor:
+    out = _spread(out, x, dims, keepdim)
+    # Where all elements are -inf, so is the result, and their difference would be NaN: the slope is 0, as in PyTorch.
+    nothing = ew.eq(out, -math.inf)
+    return _spread(g, x, dims, keepdim) * ew.exp(x - ew.where(nothing, 0.0, out))
 
 
 define_grad(rd.sum, lambda g, x, dims, keepdim: _spread(g, x, dims, keepdim))
 define_grad(rd.mean, lambda g, x, dims, keepdim: _spread(g * (1.0 / (_count(x, dims) or 1)), x, dims, keepdim))
 define_grad(rd.prod, _prod_grad)
-define_grad(rd.amax, _extreme_grad)
-define_grad(rd.amin, _extreme_grad)
-define_grad(rd.var, _var_grad)
-define_grad(rd.std, _std_grad)
 define_grad(rd.norm, _norm_grad)
+define_grad(rd.logsumexp, _logsumexp_grad)
+define_grad(xt.amax, _extreme_grad)
+define_grad(xt.amin, _extreme_grad)
+define_grad(st.var, _var_grad)
+define_grad(st.std, _std_grad)

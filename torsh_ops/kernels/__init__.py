@@ -8,7 +8,12 @@ import contextlib
 from pathlib import Path
 
 # What other kernels are made of.
-_SHARED = ("vector.py", "math.py", "reduce.py", "blas.py", "conv_tile.py", "conv_emit.py")
+_SHARED = (
+    "vector.py", "math.py", "trig.py", "binary.py", "reduce.py", "rows.py", "run.py", "lanes.py", "blas.py",
+    "conv.py", "conv_tile.py", "conv_emit.py", "window_tile.py", "fft_emit.py", "gemm_tile.py",
+)  # fmt: skip
+# What these compile may hold any kernel.
+_MADE_OF_ANY = ("stream.", "short.")
 
 
 def _drop_stale_code(folder: Path) -> None:
@@ -17,9 +22,14 @@ def _drop_stale_code(folder: Path) -> None:
     Numba looks at a kernel's own file only: a change of `math.py` would leave old machine code in its users.
     """
     newest = max((folder / name).stat().st_mtime for name in _SHARED)
-    for index in folder.glob("__pycache__/*.nbi"):
+    newest_of_all = max(path.stat().st_mtime for path in folder.glob("*.py"))
+    newest_way_in = max(path.stat().st_mtime for path in folder.glob("call/*.py"))
+    for index in folder.glob("**/__pycache__/*.nbi"):
+        made_of = newest_way_in if index.parent.parent.name == "call" else newest
+        if index.name.startswith(_MADE_OF_ANY):
+            made_of = newest_of_all
         with contextlib.suppress(OSError):  # another process was first, or the folder is read-only
-            if index.stat().st_mtime < newest:
+            if index.stat().st_mtime < made_of:
                 index.unlink()
 
 

@@ -1,64 +1,136 @@
-"""Batch normalisation: sums over the images of each channel. Arrays are (n, c, places)."""
+"""Normalisation by channel: over the batch (batch norm), or over groups of channels of one sample (group norm).
+
+float32 rows are summed in vector lanes, totals in float64.
+"""
 
 import numpy as np
 from numba import njit
 
-from torsh_ops.kernels.vector import REORDER, SERIAL
+from torsh_ops.kernels import math as m
+from torsh_ops.kernels.reduce import row_squares, row_sum
+from torsh_ops.kernels.vector import REORDER, SERIAL, flat, span
 
 
-@njit(**REORDER)
+@njit(forceinline=True, **SERIAL)
+def _affine(a, y, centre, scale, shift):
+    a, y = flat(a), flat(y)
+    for i in range(y.size):
+        y[i] = (a[i] - centre) * scale + shift
+
+
+@njit(forceinline=True, **REORDER)
+def _products(d, a, centre):
+    """Sums of `d` and of `d * (a - centre)`."""
+    d, a = flat(d), flat(a)
+    total, dot = d.dtype.type(0), d.dtype.type(0)
+    for i in range(d.size):
+        total += d[i]
+        dot += d[i] * (a[i] - centre)
+    return np.float64(total), np.float64(dot)
+
+
+@njit(forceinline=True, **SERIAL)
+def _combine(d, a, o, factor, centre, slope, level):
+    """`factor * d - (a - centre) * slope - level`."""
+    d, a, o = flat(d), flat(a), flat(o)
+    for i in range(o.size):
+        o[i] = d[i] * factor - (a[i] - centre) * slope - level
+
+
+@njit(**SERIAL)
 def statistics(x, mean, variance):
-    """Mean and biased variance of each channel, in two passes; rows are summed in their dtype, totals in float64."""
-    count = x.shape[0] * x.shape[2]
-    for c in range(x.shape[1]):
+    """Mean and biased variance of each channel of (n, c, places), in two passes."""
+    samples, channels, places = x.shape
+    count = samples * places
+    for c in range(channels):
         total = 0.0
-        for n in range(x.shape[0]):
-            row = x.dtype.type(0)
-            for i in range(x.shape[2]):
-                row += x[n, c, i]
-            total += row
+        for n in range(samples):
+            total += row_sum(span(x, (n * channels + c) * places, places))
         mean[c] = total / count
-        middle, total = mean[c], 0.0
-        for n in range(x.shape[0]):
-            row = x.dtype.type(0)
-            for i in range(x.shape[2]):
-                row += (x[n, c, i] - middle) * (x[n, c, i] - middle)
-            total += row
+        total = 0.0
+        for n in range(samples):
+            total += row_squares(span(x, (n * channels + c) * places, places), mean[c])
         variance[c] = total / count
 
 
 @njit(**SERIAL)
-def scale_and_shift(x, scale, shift, out):
-    """``x * scale + shift`` by channel."""
-    for n in range(x.shape[0]):
-        for c in range(x.shape[1]):
-            factor, term = scale[c], shift[c]
-            for i in range(x.shape[2]):
-                out[n, c, i] = x[n, c, i] * factor + term
-
-
-@njit(**REORDER)
-def products(g, x, mean, rstd, g_sum, gx_sum):
-    """Sums over each channel of the gradient, and of the gradient times the normalised input."""
-    for c in range(x.shape[1]):
-        middle, plain, product = mean[c], 0.0, 0.0
-        for n in range(x.shape[0]):
-            row, row_product = x.dtype.type(0), x.dtype.type(0)
-            for i in range(x.shape[2]):
-                row += g[n, c, i]
-                row_product += g[n, c, i] * (x[n, c, i] - middle)
-            plain += row
-            product += row_product
-        g_sum[c] = plain
-        gx_sum[c] = product * np.float64(rstd[c])
+def batch_norm(x, weight, bias, mean, variance, eps, rstd, out):
+    """`(x - mean) / sqrt(variance + eps) * weight + bias` by channel; `rstd` gets 1 / sqrt(...)."""
+    samples, channels, places = x.shape
+    one = out.dtype.type(1)
+    for c in range(channels):
+        rstd[c] = one / m.root(out.dtype.type(variance[c] + eps))
+    for n in range(samples):
+        for c in range(channels):
+            at = (n * channels + c) * places
+            _affine(span(x, at, places), span(out, at, places), mean[c], rstd[c] * weight[c], bias[c])
 
 
 @njit(**SERIAL)
-def input_gradient(g, x, mean, rstd, scale, g_mean, gx_mean, out):
-    """``scale * (g - g_mean - normalised x * gx_mean)`` by channel."""
-    for n in range(x.shape[0]):
-        for c in range(x.shape[1]):
-            factor, slope = scale[c], rstd[c] * gx_mean[c]
-            middle, level = mean[c], g_mean[c]
-            for i in range(x.shape[2]):
-                out[n, c, i] = factor * (g[n, c, i] - level - (x[n, c, i] - middle) * slope)
+def batch_norm_sums(g, x, mean, rstd, for_weight, for_bias):
+    """Gradients of batch norm with regard to weight and bias."""
+    samples, channels, places = x.shape
+    for c in range(channels):
+        plain, product = 0.0, 0.0
+        for n in range(samples):
+            at = (n * channels + c) * places
+            total, dot = _products(span(g, at, places), span(x, at, places), mean[c])
+            plain += total
+            product += dot
+        for_bias[c], for_weight[c] = plain, product * rstd[c]
+
+
+@njit(**SERIAL)
+def batch_norm_grad(g, x, weight, mean, rstd, for_weight, for_bias, out):
+    """Gradient of batch norm with regard to `x`, from those with regard to weight and bias."""
+    samples, channels, places = x.shape
+    share = out.dtype.type(1 / (samples * places))
+    for n in range(samples):
+        for c in range(channels):
+            at = (n * channels + c) * places
+            factor = rstd[c] * weight[c]
+            slope, level = factor * for_weight[c] * rstd[c] * share, factor * for_bias[c] * share
+            _combine(span(g, at, places), span(x, at, places), span(out, at, places), factor, mean[c], slope, level)
+
+
+@njit(**SERIAL)
+def group_norm(x, weight, bias, eps, out, kept):
+    """Normalise each row of (rows, channels of a group, places); `kept` (rows, 2) gets mean and 1 / deviation.
+
+    Row r holds channels from r * (channels of a group) on, modulo the number of weights.
+    """
+    rows, channels, places = x.shape
+    size, one = channels * places, out.dtype.type(1)
+    for r in range(rows):
+        a = span(x, r * size, size)
+        centre = out.dtype.type(row_sum(a) / size)
+        scale = one / m.root(out.dtype.type(row_squares(a, centre) / size + eps))
+        kept[r, 0], kept[r, 1] = centre, scale
+        first = r * channels % weight.size
+        for c in range(channels):
+            at = r * size + c * places
+            _affine(span(x, at, places), span(out, at, places), centre, scale * weight[first + c], bias[first + c])
+
+
+@njit(**SERIAL)
+def group_norm_grad(g, x, weight, kept, out, for_weight, for_bias):
+    """All gradients of group norm; those of weight and bias are added to the zeroed float64 arrays."""
+    rows, channels, places = x.shape
+    size = channels * places
+    for r in range(rows):
+        centre, scale = kept[r, 0], kept[r, 1]
+        first = r * channels % weight.size
+        total, dot = 0.0, 0.0
+        for c in range(channels):
+            at = r * size + c * places
+            plain, product = _products(span(g, at, places), span(x, at, places), centre)
+            for_bias[first + c] += plain
+            for_weight[first + c] += product * scale
+            total += plain * weight[first + c]
+            dot += product * weight[first + c]
+        level = out.dtype.type(total * scale / size)
+        slope = out.dtype.type(dot * scale * scale * scale / size)
+        for c in range(channels):
+            at = r * size + c * places
+            factor = scale * weight[first + c]
+            _combine(span(g, at, places), span(x, at, places), span(out, at, places), factor, centre, slope, level)

@@ -9,7 +9,7 @@ import llvmlite.binding
 from numba import njit, types
 from numba.extending import overload
 
-from torsh_ops.kernels.vector import FORCED, SERIAL
+from torsh_ops.kernels.vector import FORCED, REORDER, SERIAL, flat
 
 
 def _path() -> str:
@@ -86,15 +86,15 @@ def leading(a):
 
 
 @njit(**SERIAL)
-def gemm(a, transpose_a, b, transpose_b, beta, out):
-    """`out = A @ B + beta * out` of matrices whose rows are contiguous (any distance between rows).
+def gemm(a, transpose_a, b, transpose_b, alpha, beta, out):
+    """`out = alpha * A @ B + beta * out` of matrices whose rows are contiguous (any distance between rows).
 
     `a` holds A, or A transposed when `transpose_a`; `b` likewise. float32 or float64, one dtype.
     """
     m, n = out.shape
     k = a.shape[0] if transpose_a else a.shape[1]
     _call(
-        _ROW_MAJOR, _TRANSPOSED if transpose_a else _PLAIN, _TRANSPOSED if transpose_b else _PLAIN, m, n, k, 1.0,
+        _ROW_MAJOR, _TRANSPOSED if transpose_a else _PLAIN, _TRANSPOSED if transpose_b else _PLAIN, m, n, k, alpha,
         a, leading(a), b, leading(b), beta, out, leading(out),
     )  # fmt: skip
 
@@ -132,12 +132,36 @@ def gemv(a, transpose_a, x, out):
 
 
 @njit(**SERIAL)
-def batched_gemm(a, transpose_a, b, transpose_b, beta, out):
+def batched_gemm(a, transpose_a, b, transpose_b, alpha, beta, out):
     """`gemm` for each matrix of (batch, rows, columns) arrays; a batch stride of 0 repeats one matrix."""
     batch, m, n = out.shape
     k = a.shape[1] if transpose_a else a.shape[2]
     for i in range(batch):
         _call(
-            _ROW_MAJOR, _TRANSPOSED if transpose_a else _PLAIN, _TRANSPOSED if transpose_b else _PLAIN, m, n, k, 1.0,
+            _ROW_MAJOR, _TRANSPOSED if transpose_a else _PLAIN, _TRANSPOSED if transpose_b else _PLAIN, m, n, k, alpha,
             a[i], leading(a[i]), b[i], leading(b[i]), beta, out[i], leading(out[i]),
         )  # fmt: skip
+
+
+@njit(**SERIAL)
+def gemm_in_parts(a, b, rows, alpha, beta, out):
+    """`batched_gemm` of matrices as they are, so many rows at a time."""
+    batch, m, n = out.shape
+    k = a.shape[2]
+    for i in range(batch):
+        for first in range(0, m, rows):
+            left, right, target = a[i, first : first + rows], b[i], out[i, first : first + rows]
+            _call(
+                _ROW_MAJOR, _PLAIN, _PLAIN, target.shape[0], n, k, alpha,
+                left, leading(left), right, leading(right), beta, target, leading(target),
+            )  # fmt: skip
+
+
+@njit(**REORDER)
+def dot(x, y, out):
+    """The inner product of two contiguous vectors, into the first element of `out`."""
+    x, y = flat(x), flat(y)
+    total = x.dtype.type(0)
+    for i in range(x.size):
+        total += x[i] * y[i]
+    out[0] = total

@@ -78,6 +78,10 @@ class Emitter:
         first = self.builder.insert_element(vector, value, INT32(0))
         return self.builder.shuffle_vector(first, vector, self._indices([0] * self.width))
 
+    def zeros(self) -> Any:
+        """A vector of zeros."""
+        return ir.Constant(self.vector, [0.0] * self.width)
+
     def add_product(self, factor: Any, x: Any, total: Any) -> Any:
         """``factor * x + total``: fused where the machine has such an instruction."""
         product = self.builder.fmul(factor, x, flags=("contract",))
@@ -102,23 +106,25 @@ class Emitter:
 
     def every_fourth(self, vectors: list[Any]) -> list[Any]:
         """Four vectors in a row as their elements 0, 4, 8 ..., then 1, 5, 9 ..., and so on."""
-        evens, odds = zip(*(self._unzip(*vectors[i : i + 2]) for i in (0, 2)), strict=True)
-        (first, third), (second, fourth) = self._unzip(*evens), self._unzip(*odds)
+        evens, odds = zip(*(self.unzip(*vectors[i : i + 2]) for i in (0, 2)), strict=True)
+        (first, third), (second, fourth) = self.unzip(*evens), self.unzip(*odds)
         return [first, second, third, fourth]
 
     def in_fours(self, vectors: list[Any]) -> list[Any]:
         """The reverse of `every_fourth`."""
         first, second, third, fourth = vectors
-        evens, odds = self._zip(first, third), self._zip(second, fourth)
-        return [v for pair in zip(evens, odds, strict=True) for v in self._zip(*pair)]
+        evens, odds = self.interleave(first, third), self.interleave(second, fourth)
+        return [v for pair in zip(evens, odds, strict=True) for v in self.interleave(*pair)]
 
-    def _zip(self, x: Any, y: Any) -> tuple[Any, Any]:
+    def interleave(self, x: Any, y: Any) -> tuple[Any, Any]:
+        """The elements of two vectors in turn, as two vectors."""
         order = [n for lane in range(self.width) for n in (lane, self.width + lane)]
         halves = (order[: self.width], order[self.width :])
         low, high = (self.builder.shuffle_vector(x, y, self._indices(half)) for half in halves)
         return low, high
 
-    def _unzip(self, x: Any, y: Any) -> tuple[Any, Any]:
+    def unzip(self, x: Any, y: Any) -> tuple[Any, Any]:
+        """The even elements of two vectors in a row, and the odd ones."""
         every = range(0, 2 * self.width, 2)
         even = self.builder.shuffle_vector(x, y, self._indices(every))
         return even, self.builder.shuffle_vector(x, y, self._indices(i + 1 for i in every))
@@ -129,17 +135,30 @@ class Emitter:
             "<", self._indices(range(self.width)), self.splat(self.builder.trunc(count, INT32))
         )
 
+    def lanes_from(self, first: Any) -> Any:
+        """The mask of all lanes from `first` on."""
+        return self.builder.icmp_signed(
+            ">=", self._indices(range(self.width)), self.splat(self.builder.trunc(first, INT32))
+        )
+
     def read_masked(self, mask: Any, pointer: Any, *terms: Any) -> Any:
         """The lanes of `mask`, zero elsewhere."""
         kind = ir.FunctionType(self.vector, [self.vector.as_pointer(), INT32, mask.type, self.vector])
-        place, zeros = self._cast(self.at(pointer, *terms)), ir.Constant(self.vector, [0.0] * self.width)
-        return self.builder.call(self._function("load", kind), [place, self.align, mask, zeros])
+        place = self._cast(self.at(pointer, *terms))
+        return self.builder.call(self._function("load", kind), [place, self.align, mask, self.zeros()])
 
     def write_masked(self, mask: Any, value: Any, pointer: Any, *terms: Any) -> None:
         """Store the lanes of `mask`."""
         kind = ir.FunctionType(ir.VoidType(), [self.vector, self.vector.as_pointer(), INT32, mask.type])
         place = self._cast(self.at(pointer, *terms))
         self.builder.call(self._function("store", kind), [value, place, self.align, mask])
+
+    def prefetch(self, pointer: Any, write: bool) -> None:
+        """Fetch a cache line that will be written, or read."""
+        kind = ir.FunctionType(ir.VoidType(), [ir.IntType(8).as_pointer(), INT32, INT32, INT32])
+        function = cgutils.get_or_insert_function(self.builder.module, kind, "llvm.prefetch.p0")
+        place = self.builder.bitcast(pointer, ir.IntType(8).as_pointer())
+        self.builder.call(function, [place, INT32(int(write)), INT32(3), INT32(1)])
 
     def _cast(self, pointer: Any) -> Any:
         return self.builder.bitcast(pointer, self.vector.as_pointer())

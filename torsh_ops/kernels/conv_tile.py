@@ -11,6 +11,8 @@ from numba import njit
 from torsh_ops.kernels.conv_emit import INT64, ROWS, Emitter, kernel_intrinsic
 from torsh_ops.kernels.vector import SERIAL
 
+# Vectors of a full tile.
+TILE_VECTORS = 3
 # One row of weights alone, as in a depthwise convolution: more vectors in its place.
 LINE_VECTORS = 8
 
@@ -50,22 +52,38 @@ def _sums(e: Emitter, row_numbers: list[Any], vectors: int) -> list[list[Any]]:
     return grown
 
 
+def _places(e: Emitter, row_numbers: list[Any], vector: int) -> list[Any]:
+    a = e.args
+    target = e.load(a["targets"], a["first"], vector)
+    return [e.at(a["c"], a["c_at"], target, e.builder.mul(i, a["c_stride"])) for i in row_numbers]
+
+
 def _store(e: Emitter, row_numbers: list[Any], sums: list[list[Any]]) -> None:
     """Store the lanes that exist; with `add` 1, on top of what is there."""
-    a = e.args
-    for v in range(len(sums[0])):
-        lanes, target = (e.load(a[name], a["first"], v) for name in ("lanes", "targets"))
-        stored, kept = e.first_lanes(lanes), e.first_lanes(e.builder.mul(lanes, a["add"]))
-        places = [e.at(a["c"], a["c_at"], target, e.builder.mul(i, a["c_stride"])) for i in row_numbers]
-        # All are read before any is stored, for the last row may be among them more than once.
-        before = [e.read_masked(kept, place) for place in places]
-        for place, old, row in zip(places, before, sums, strict=True):
-            e.write_masked(stored, e.builder.fadd(row[v], old), place)
+    a, b = e.args, e.builder
+    columns = list(zip(*sums, strict=True))
+    masks = [e.first_lanes(e.load(a["lanes"], a["first"], v)) for v in range(len(columns))]
+    # A branch, for even a masked load of nothing waits for its cache line.
+    with b.if_else(b.icmp_signed("!=", a["add"], INT64(0))) as (added, alone):
+        with added:
+            for v, (mask, column) in enumerate(zip(masks, columns, strict=True)):
+                places = _places(e, row_numbers, v)
+                # All are read before any is stored, for the last row may be among them more than once.
+                before = [e.read_masked(mask, place) for place in places]
+                for place, old, value in zip(places, before, column, strict=True):
+                    e.write_masked(mask, b.fadd(value, old), place)
+        with alone:
+            for v, (mask, column) in enumerate(zip(masks, columns, strict=True)):
+                for place, value in zip(_places(e, row_numbers, v), column, strict=True):
+                    e.write_masked(mask, value, place)
 
 
 def _tile_of(rows: int, vectors: int) -> Any:
     def emit(e: Emitter) -> None:
         numbers = _row_numbers(e, rows)
+        for v in range(vectors):
+            for place in _places(e, numbers, v):
+                e.prefetch(place, write=True)
         _store(e, numbers, _sums(e, numbers, vectors))
 
     return kernel_intrinsic(
@@ -74,14 +92,15 @@ def _tile_of(rows: int, vectors: int) -> Any:
 
 
 # Eight rows of three vectors need 11 loads for 24 multiply-adds: neither the load ports nor the multipliers wait.
-_three = _tile_of(ROWS, 3)
+_three = _tile_of(ROWS, TILE_VECTORS)
 _two = _tile_of(ROWS, 2)
+_one = _tile_of(ROWS, 1)
 _line = _tile_of(1, LINE_VECTORS)
 
 
 def whole_tiles(vectors: int, rows: int) -> int:
     """How many vectors `sweep` needs tables for, to do `vectors` of them."""
-    return -(-vectors // LINE_VECTORS) * LINE_VECTORS if rows == 1 else max(vectors, 2)
+    return -(-vectors // LINE_VECTORS) * LINE_VECTORS if rows == 1 else vectors
 
 
 @njit(**SERIAL)
@@ -111,6 +130,9 @@ def sweep(
             if left == 2 or left == 4:
                 _two(arrays, numbers)
                 first += 2
+            elif left == 1:
+                _one(arrays, numbers)
+                first += 1
             else:
                 _three(arrays, numbers)
                 first += 3

@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit
 
-from torsh_ops.kernels.vector import REORDER, SERIAL, flat, fmaximum
+from torsh_ops.kernels.vector import REORDER, SERIAL, fmaximum
 
 # Indices are unsigned where they may look negative to LLVM: tests for counting from the end cost the vectors.
 
@@ -37,23 +37,6 @@ def maximum(x, row_stride, column_stride, row_offsets, column_offsets, out):
 
 
 @njit(**SERIAL)
-def maximum_of_four(x, out):
-    """`maximum` of 2x2 windows side by side: one pass, where the general one makes four over each short row."""
-    source, target = flat(x), flat(out)
-    width, columns, two = np.uint64(x.shape[2]), np.uint64(out.shape[2]), np.uint64(2)
-    at = np.uint64(0)
-    for plane in range(out.shape[0]):
-        for i in range(out.shape[1]):
-            upper = np.uint64((plane * x.shape[1] + 2 * i) * x.shape[2])
-            lower = upper + width
-            for j in range(columns):
-                k = two * j
-                a, b = fmaximum(source[upper + k], source[upper + k + np.uint64(1)]), source[lower + k]
-                target[at + j] = fmaximum(a, fmaximum(b, source[lower + k + np.uint64(1)]))
-            at += columns
-
-
-@njit(**SERIAL)
 def maximum_at(x, row_stride, column_stride, row_offsets, column_offsets, out, where):
     """`maximum`, and which element of the plane it is: the first of equal ones, or the last NaN."""
     lowest = x.dtype.type(-np.inf)
@@ -77,6 +60,21 @@ def maximum_at(x, row_stride, column_stride, row_offsets, column_offsets, out, w
                         larger = (value > best) | (value != value) | (before < 0)
                         out[plane, i, place] = value if larger else best
                         where[plane, i, place] = index if larger else before
+
+
+@njit(**SERIAL)
+def maximum_within(x, row_bounds, column_bounds, out, where):
+    """`maximum_at` of all rows and columns within the bounds of each output."""
+    for plane in range(x.shape[0]):
+        for i in range(out.shape[1]):
+            for j in range(out.shape[2]):
+                best, found = x.dtype.type(-np.inf), -1
+                for y in range(row_bounds[0, i], row_bounds[1, i]):
+                    for column in range(column_bounds[0, j], column_bounds[1, j]):
+                        value = x[plane, y, column]
+                        if value > best or value != value or found < 0:
+                            best, found = value, y * x.shape[2] + column
+                out[plane, i, j], where[plane, i, j] = best, found
 
 
 @njit(**SERIAL)

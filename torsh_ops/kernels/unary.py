@@ -1,12 +1,16 @@
 """Element-wise functions of one array: `out[i] = f(x[i])`, and the gradients that are cheaper fused.
 
-Arrays are C-contiguous, of any number of dimensions and of one size.
+Arrays are C-contiguous, of any number of dimensions and of one size. `log`, `sqrt` and `rsqrt` look over a run of
+RUN elements first, still in L1 afterwards, and take the short form where no element is special (log: 23 -> 15 us).
 """
 
 from numba import njit
 
 from torsh_ops.kernels import math as m
-from torsh_ops.kernels.vector import SERIAL, fabs, flat, maximum
+from torsh_ops.kernels import trig
+from torsh_ops.kernels.vector import SERIAL, ceil, fabs, flat, floor, maximum, rint, span, trunc
+
+RUN = 1024
 
 
 @njit(**SERIAL)
@@ -20,26 +24,135 @@ def exp(x, out):
 @njit(**SERIAL)
 def log(x, out):
     """Natural logarithm."""
-    x, out = flat(x), flat(out)
-    for i in range(out.size):
-        out[i] = m.log(x[i])
+    for start in range(0, out.size, RUN):
+        n = min(RUN, out.size - start)
+        a, o = span(x, start, n), span(out, start, n)
+        if m.all_normal(a):
+            for i in range(n):
+                o[i] = m.log_normal(a[i])
+        else:
+            for i in range(n):
+                o[i] = m.log(a[i])
 
 
 @njit(**SERIAL)
 def sqrt(x, out):
     """Square root."""
-    x, out = flat(x), flat(out)
-    for i in range(out.size):
-        out[i] = m.root(x[i])
+    for start in range(0, out.size, RUN):
+        n = min(RUN, out.size - start)
+        a, o = span(x, start, n), span(out, start, n)
+        if m.all_rootable(a):
+            for i in range(n):
+                o[i] = m.root_normal(a[i])
+        else:
+            for i in range(n):
+                o[i] = m.root(a[i])
 
 
 @njit(**SERIAL)
 def rsqrt(x, out):
     """One over the square root."""
+    for start in range(0, out.size, RUN):
+        n = min(RUN, out.size - start)
+        a, o = span(x, start, n), span(out, start, n)
+        if m.all_rootable(a):
+            for i in range(n):
+                o[i] = m.rsqrt_normal(a[i])
+        else:
+            for i in range(n):
+                o[i] = out.dtype.type(1) / m.root(a[i])
+
+
+@njit(**SERIAL)
+def sin(x, out):
+    """Sine of an angle in radians."""
+    for start in range(0, out.size, RUN):
+        n = min(RUN, out.size - start)
+        a, o = span(x, start, n), span(out, start, n)
+        if trig.all_near(a):
+            for i in range(n):
+                o[i] = trig.sin(a[i])
+        else:
+            for i in range(n):
+                o[i] = trig.sin_far(a[i])
+
+
+@njit(**SERIAL)
+def cos(x, out):
+    """Cosine of an angle in radians."""
+    for start in range(0, out.size, RUN):
+        n = min(RUN, out.size - start)
+        a, o = span(x, start, n), span(out, start, n)
+        if trig.all_near(a):
+            for i in range(n):
+                o[i] = trig.cos(a[i])
+        else:
+            for i in range(n):
+                o[i] = trig.cos_far(a[i])
+
+
+@njit(**SERIAL)
+def exp2(x, out):
+    """`2**x`."""
     x, out = flat(x), flat(out)
-    one = out.dtype.type(1)
     for i in range(out.size):
-        out[i] = one / m.root(x[i])
+        out[i] = m.exp2(x[i])
+
+
+@njit(**SERIAL)
+def expm1(x, out):
+    """`e**x - 1`."""
+    x, out = flat(x), flat(out)
+    for i in range(out.size):
+        out[i] = m.expm1(x[i])
+
+
+@njit(**SERIAL)
+def log1p(x, out):
+    """Natural logarithm of `1 + x`."""
+    x, out = flat(x), flat(out)
+    for i in range(out.size):
+        out[i] = m.log1p(x[i])
+
+
+@njit(**SERIAL)
+def floor_(x, out):
+    """The largest whole number not above `x`."""
+    x, out = flat(x), flat(out)
+    for i in range(out.size):
+        out[i] = floor(x[i])
+
+
+@njit(**SERIAL)
+def ceil_(x, out):
+    """The smallest whole number not below `x`."""
+    x, out = flat(x), flat(out)
+    for i in range(out.size):
+        out[i] = ceil(x[i])
+
+
+@njit(**SERIAL)
+def trunc_(x, out):
+    """`x` without its fraction."""
+    x, out = flat(x), flat(out)
+    for i in range(out.size):
+        out[i] = trunc(x[i])
+
+
+@njit(**SERIAL)
+def frac(x, out):
+    """The fraction of `x`, of its sign."""
+    x, out = flat(x), flat(out)
+    for i in range(out.size):
+        out[i] = x[i] - trunc(x[i])
+
+
+@njit(**SERIAL)
+def round_(x, out):
+    """The nearest whole number, the even one of two."""
+    x, out = flat(x), flat(out)
+    for i in range(out.size):
+        out[i] = rint(x[i])
 
 
 @njit(**SERIAL)
@@ -119,14 +232,29 @@ def absolute(x, out):
 
 
 @njit(**SERIAL)
-def transpose(x, out):
-    """The transpose of the matrix `x`, in tiles of 32 by 32: a tile's lines stay in L1 while it is turned."""
-    m, n = x.shape
-    for i0 in range(0, m, 32):
-        for j0 in range(0, n, 32):
-            for j in range(j0, min(j0 + 32, n)):
-                for i in range(i0, min(i0 + 32, m)):
-                    out[j, i] = x[i, j]
+def square(x, out):
+    """`x * x`."""
+    x, out = flat(x), flat(out)
+    for i in range(out.size):
+        out[i] = x[i] * x[i]
+
+
+@njit(**SERIAL)
+def reciprocal(x, out):
+    """`1 / x`."""
+    x, out = flat(x), flat(out)
+    one = out.dtype.type(1)
+    for i in range(out.size):
+        out[i] = one / x[i]
+
+
+@njit(**SERIAL)
+def sign(x, out):
+    """-1, 0 or 1; NaN gives 0, as in PyTorch."""
+    x, out = flat(x), flat(out)
+    zero, one = out.dtype.type(0), out.dtype.type(1)
+    for i in range(out.size):
+        out[i] = (one if x[i] > zero else zero) - (one if x[i] < zero else zero)
 
 
 @njit(**SERIAL)

@@ -90,12 +90,30 @@ def _float_intrinsic(name: str, arity: int) -> Any:
 
 fma = _float_intrinsic("fma", 3)
 rint = _float_intrinsic("rint", 1)
+floor = _float_intrinsic("floor", 1)
+ceil = _float_intrinsic("ceil", 1)
+trunc = _float_intrinsic("trunc", 1)
 sqrt = _float_intrinsic("sqrt", 1)
 fabs = _float_intrinsic("fabs", 1)
 copysign = _float_intrinsic("copysign", 2)
 # IEEE 754-2019 maximum and minimum: NaN wins, and -0 < +0. LLVM makes vector reductions of them.
 fmaximum = _float_intrinsic("maximum", 2)
 fminimum = _float_intrinsic("minimum", 2)
+
+
+@intrinsic
+def rsqrt_estimate(typingctx: Any, x: Any) -> Any:
+    """`1 / sqrt(x)` of a float32 to about 22 bits where the machine has an instruction for it; not for 0, inf, NaN."""
+    if x != types.float32:
+        return None
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        real = context.get_value_type(signature.return_type)
+        root = cgutils.get_or_insert_function(builder.module, ir.FunctionType(real, [real]), "llvm.sqrt.f32")
+        flags = ("afn", "arcp", "reassoc", "contract", "ninf", "nnan")
+        return builder.fdiv(ir.Constant(real, 1.0), builder.call(root, args, fastmath=flags), flags=flags)
+
+    return x(x), codegen
 
 
 def _bitcast(source: Any, target: Any) -> Any:
@@ -113,6 +131,8 @@ def _bitcast(source: Any, target: Any) -> Any:
 
 bits_of_f32 = _bitcast(types.float32, types.int32)
 f32_of_bits = _bitcast(types.int32, types.float32)
+bits_of_f64 = _bitcast(types.float64, types.int64)
+f64_of_bits = _bitcast(types.int64, types.float64)
 
 
 # Numba compares the parameters of an overload with its implementation's, so these carry no annotations.

@@ -2,126 +2,27 @@
 
 import math
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from torsh_ops import memory, threads
-from torsh_ops.autograd import is_grad_enabled
 from torsh_ops.errors import ArgumentError, OperandError, ShapeError
-from torsh_ops.kernels import attention as kernels
-from torsh_ops.kernels.conv_emit import lanes_of
 from torsh_ops.nn import init
-from torsh_ops.nn.activation import Dropout, dropout
-from torsh_ops.nn.linear import Linear, linear
+from torsh_ops.nn.dropout import Dropout, dropout
+from torsh_ops.nn.linear import Linear
 from torsh_ops.nn.module import Module, Parameter
 from torsh_ops.nn.normalization import LayerNorm
 from torsh_ops.ops import elementwise as ew
-from torsh_ops.ops.conv_plan import vectors
+from torsh_ops.ops.attention import scaled_dot_product_attention, weights_of
 from torsh_ops.ops.creation import empty, zeros
 from torsh_ops.ops.linalg import matmul
-from torsh_ops.ops.norm import softmax
+from torsh_ops.ops.linear import linear
 from torsh_ops.tensor import Tensor
 
 
-def scaled_dot_product_attention(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attn_mask: Tensor | None = None,
-    dropout_p: float = 0.0,
-    is_causal: bool = False,
-    scale: float | None = None,
-    enable_gqa: bool = False,
-) -> Tensor:
-    """``softmax(query @ key.T * scale + mask) @ value`` over the last two dimensions, (..., length, width).
-
-    `scale` is ``1 / sqrt(width)`` unless given. A bool `attn_mask` is true where a place takes part, another one is
-    added; `is_causal` hides later places. Dropout applies whenever `dropout_p` is not 0. Raises ArgumentError on
-    `enable_gqa`, which is not supported, and on a mask together with `is_causal`.
-    """
-    mask = _score_mask(query, key, attn_mask, is_causal)
-    if mask is None and not dropout_p and not enable_gqa and _fits_kernel(query, key, value):
-        return Tensor(_fused(query._array, key._array, value._array, scale))
-    return _attend(query, key, value, mask, dropout_p, scale, enable_gqa)[0]
-
-
-def _fits_kernel(*operands: Tensor) -> bool:
-    """Whether the fused kernel can take them: nothing is recorded, and each is (batch, heads, length, width)."""
-    query, key, value = (x._array for x in operands)
-    return (
-        not (is_grad_enabled() and any(x.requires_grad for x in operands))
-        and query.ndim == key.ndim == value.ndim == 4
-        and query.shape[:2] == key.shape[:2] == value.shape[:2]
-        and query.shape[3] == key.shape[3]
-        and key.shape[2] == value.shape[2]
-        and query.dtype == key.dtype == value.dtype
-        and query.dtype.kind == "f"
-        and all(a.size and a.strides[3] == a.itemsize for a in (query, key, value))
-    )
-
-
-def _fused(query: np.ndarray, key: np.ndarray, value: np.ndarray, scale: float | None) -> np.ndarray:
-    batch, heads, length, width = query.shape
-    keys, wide = value.shape[2:]
-    tables, sizes = _kernel_tables(keys, width, wide, query.itemsize)
-    out = memory.empty((batch, length, heads, wide), query.dtype)
-    zeros = np.zeros(kernels.BLOCK, query.dtype)
-    factor = width**-0.5 if scale is None else scale
-
-    def run(query: np.ndarray, key: np.ndarray, value: np.ndarray, out: np.ndarray) -> None:
-        buffers = (memory.empty(size, query.dtype) for size in sizes)
-        kernels.attention(query, key, value, factor, *tables, *buffers, zeros, out)
-
-    threads.rowwise(run, out.size * keys // 64, batch, query, key, value, out)
-    return out.transpose(0, 2, 1, 3)
-
-
-@lru_cache(maxsize=128)
-def _kernel_tables(
-    keys: int, width: int, wide: int, itemsize: int
-) -> tuple[tuple[kernels.Tables, kernels.Tables], tuple[tuple[int, ...], ...]]:
-    """Tables of both products, and the sizes of the kernel's buffers."""
-    lanes = lanes_of(itemsize)
-    to_scores, to_result = (
-        kernels.Tables(
-            np.arange(taps, dtype=np.int64) * places, *vectors(np.arange(places), np.arange(places), lanes, 2)
-        )
-        for taps, places in ((width, keys), (keys, wide))
-    )
-    return (to_scores, to_result), ((keys * width + lanes,), (keys * wide + lanes,), *[(kernels.BLOCK, keys)] * 2)
-
-
-def _score_mask(query: Tensor, key: Tensor, mask: Tensor | None, is_causal: bool) -> Tensor | None:
-    if is_causal and mask is not None:
-        raise ArgumentError("scaled_dot_product_attention: explicit attn_mask should not be set when is_causal=True")
-    if is_causal:
-        return Tensor(np.tri(query.shape[-2], key.shape[-2], dtype=bool))
-    return mask
-
-
-def _attend(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    mask: Tensor | None,
-    dropout_p: float,
-    scale: float | None = None,
-    enable_gqa: bool = False,
-) -> tuple[Tensor, Tensor]:
+def _attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout_p: float) -> tuple[Tensor, Tensor]:
     """The result and the weights."""
-    if enable_gqa:
-        raise ArgumentError("scaled_dot_product_attention(enable_gqa=True) is not supported: repeat key and value")
-    if query.ndim < 2 or key.shape[-1] != query.shape[-1] or value.shape[-2] != key.shape[-2]:
-        raise ShapeError(f"query {query.shape}, key {key.shape} and value {value.shape} do not fit")
-    # The scale goes to the query, which is smaller than the scores.
-    factor = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
-    scores = matmul(query * factor, key.transpose(-2, -1))
-    if mask is not None:
-        hidden = mask._array.dtype == bool
-        scores = ew.where(mask, scores, -math.inf) if hidden else scores + mask
-    weights = softmax(scores, -1)
+    weights = weights_of(query, key, mask, False, 1 / math.sqrt(query.shape[-1]))
     return matmul(dropout(weights, dropout_p) if dropout_p else weights, value), weights
 
 
@@ -268,9 +169,9 @@ class TransformerEncoderLayer(Module):
     ) -> None:
         super().__init__()
         self.self_attn = MultiheadAttention(d_model, nhead, dropout, bias, batch_first=batch_first, dtype=dtype)
-        self.linear1 = Linear(d_model, dim_feedforward, bias, dtype)
+        self.linear1 = Linear(d_model, dim_feedforward, bias, dtype=dtype)
         self.dropout = Dropout(dropout)
-        self.linear2 = Linear(dim_feedforward, d_model, bias, dtype)
+        self.linear2 = Linear(dim_feedforward, d_model, bias, dtype=dtype)
         self.norm_first = norm_first
         self.norm1 = LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)
         self.norm2 = LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from torsh_ops.autograd import no_grad
 from torsh_ops.errors import ArgumentError, GradError
 from torsh_ops.ops.creation import zeros
-from torsh_ops.ops.index import stack
+from torsh_ops.ops.joining import stack
 from torsh_ops.ops.reduce import norm
 from torsh_ops.tensor import Tensor
 

@@ -5,16 +5,20 @@ from typing import Any
 
 import numpy as np
 
-from torsh_ops import memory
+from torsh_ops import memory, threads
 from torsh_ops.autograd import define_grad, record
-from torsh_ops.errors import ArgumentError, DTypeError, ShapeError
 from torsh_ops.kernels import conv as kernels
+from torsh_ops.ops import conv_shape
 from torsh_ops.ops.conv_method import choose, weight_gradient
 from torsh_ops.ops.conv_plan import Offsets
-from torsh_ops.ops.dispatch import contiguous_array, need_tensor
-from torsh_ops.ops.index import cat
-from torsh_ops.ops.windows import Pair, hashable, pair
+from torsh_ops.ops.conv_shape import Geometry, check_tensors
+from torsh_ops.ops.dispatch import contiguous_array
+from torsh_ops.ops.joining import cat
+from torsh_ops.ops.windows import Pair, hashable
 from torsh_ops.tensor import Tensor
+
+# Multiply-adds that take as long as an element of element-wise work.
+_WORTH = 64
 
 
 def conv2d(
@@ -33,18 +37,24 @@ def conv2d(
     computed by Winograd's F(4x4, 3x3), whose rounding errors are about eight times those of the plain sum.
     Raises ShapeError and DTypeError on operands that do not fit, ArgumentError on the numbers.
     """
-    _check_tensors(input, weight, bias)
+    check_tensors(conv2d, input, weight, bias)
     bias_shape = None if bias is None else bias.shape
     given = (hashable(stride), hashable(padding), hashable(dilation), groups)
-    out, how, ends = _check_shapes(input.shape, weight.shape, bias_shape, *given)
-    x = input if input.ndim == 4 else input.unsqueeze(0)
+    geometry = conv_shape.correlation("conv2d", input.shape, weight.shape, bias_shape, *given)
+    if input.ndim == 4:
+        return correlate(input, weight, bias, geometry)
+    return correlate(input.unsqueeze(0), weight, bias, geometry).squeeze(0)
+
+
+def correlate(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
+    """`conv2d` of a batch of images and checked arguments."""
+    out, stride, padding, dilation, groups, ends = geometry
     if any(ends):
         x = _with_zeros(x, ends)
     init = None if bias is None else contiguous_array(bias)
-    offsets = _forward_offsets(weight.shape, *how[1:3])
-    y = _correlate(contiguous_array(x), contiguous_array(weight), init, out, offsets, how[0], groups)
-    result = record(conv2d, Tensor(y), (x, weight, bias, *how))
-    return result if input.ndim == 4 else result.squeeze(0)
+    offsets = _forward_offsets(weight.shape, padding, dilation)
+    y = _correlate(contiguous_array(x), contiguous_array(weight), init, out, offsets, stride, groups)
+    return record(conv2d, Tensor(y), (x, weight, bias, stride, padding, dilation, groups))
 
 
 def conv2d_input(
@@ -116,9 +126,25 @@ def _correlate(
     if init is None:
         init = np.zeros(rows, x.dtype)
     if result.size and channels:
-        method = choose(x.shape[0], out, groups, channels, rows // groups, offsets, stride, x.dtype)
-        method.run(x, weights, init, result)
+        _run(x, weights, init, result, (out, groups, channels, rows // groups, offsets, stride, x.dtype))
     return result
+
+
+def _run(x: np.ndarray, weights: np.ndarray, init: np.ndarray, result: np.ndarray, shape: tuple[Any, ...]) -> None:
+    """Correlate: images, or the rows of a single image's result, to each thread."""
+    images, count = len(x), threads.get_num_threads()
+    work = result.size * weights[0].size // _WORTH
+    if count == 1 or work < threads.WORTH_ELEMENTS:
+        choose(images, *shape).run(x, weights, init, result)
+    elif images > 1 or shape[1] > 1:
+        method = choose(max(images // count, 1), *shape)
+        threads.rowwise(lambda a, b: method.run(a, weights, init, b), work, images, x, result)
+    else:
+        out, groups, channels, _, *how = shape
+        threads.rowwise(
+            lambda w, i, y: choose(1, out, groups, channels, len(w), *how).run(x, w, i, y[None]), work, len(weights),
+            weights, init, result[0],
+        )  # fmt: skip
 
 
 @lru_cache(maxsize=512)
@@ -141,7 +167,7 @@ def _backward_taps(size: int, stride: int, padding: int, dilation: int) -> list[
     return found
 
 
-def _with_zeros(x: Tensor, ends: Pair) -> Tensor:
+def _with_zeros(x: Tensor, ends: tuple[int, ...]) -> Tensor:
     """Append rows and columns of zeros: what padding="same" needs beyond equal borders."""
     for dim, count in zip((-2, -1), ends, strict=True):
         if count:
@@ -149,78 +175,6 @@ def _with_zeros(x: Tensor, ends: Pair) -> Tensor:
             shape[dim] = count
             x = cat([x, Tensor(np.zeros(shape, x._array.dtype))], dim)
     return x
-
-
-def _check_tensors(input: Tensor, weight: Tensor, bias: Tensor | None) -> None:
-    own = need_tensor(conv2d, input)._array.dtype
-    if need_tensor(conv2d, weight, "weight")._array.dtype != own:
-        raise DTypeError(f"Input type ({input.dtype}) and weight type ({weight.dtype}) should be the same")
-    if bias is not None and need_tensor(conv2d, bias, "bias")._array.dtype != own:
-        raise DTypeError(f"Input type ({input.dtype}) and bias type ({bias.dtype}) should be the same")
-    if own.kind != "f":
-        raise DTypeError(f"conv2d() is not implemented for {input.dtype}; convert the operands with .to(...)")
-
-
-@lru_cache(maxsize=512)
-def _check_shapes(
-    size: tuple[int, ...],
-    weight_size: tuple[int, ...],
-    bias_size: tuple[int, ...] | None,
-    stride: Any,
-    padding: Any,
-    dilation: Any,
-    groups: Any,
-) -> tuple[Pair, tuple[Pair, Pair, Pair, int], Pair]:
-    """Return the output's height and width; stride, padding, dilation and groups; and the zeros to append."""
-    if len(size) not in (3, 4):
-        raise ShapeError(
-            f"Expected 3D (unbatched) or 4D (batched) input to conv2d, but got input of size: {list(size)}"
-        )
-    if len(weight_size) != 4 or 0 in weight_size:
-        raise ShapeError(f"conv2d(): weight must be of shape (k, c / groups, kh, kw), but got {list(weight_size)}")
-    if not isinstance(groups, int) or groups < 1:
-        raise ArgumentError(f"conv2d(): groups must be a positive integer, but got {groups!r}")
-    if weight_size[0] % groups:
-        raise ShapeError(
-            f"Given groups={groups}, expected weight to be divisible by {groups} at dimension 0, "
-            f"but got weight of size {list(weight_size)} instead"
-        )
-    if size[-3] != weight_size[1] * groups:
-        raise ShapeError(
-            f"Given groups={groups}, weight of size {list(weight_size)}, expected input{list(size)} to have "
-            f"{weight_size[1] * groups} channels, but got {size[-3]} channels instead"
-        )
-    if bias_size is not None and bias_size != weight_size[:1]:
-        raise ShapeError(
-            f"Given weight of size {list(weight_size)}, expected bias to be 1-dimensional with "
-            f"{weight_size[0]} elements, but got bias of size {list(bias_size)} instead"
-        )
-    stride, dilation = pair("conv2d", "stride", stride, 1), pair("conv2d", "dilation", dilation, 1)
-    reach = tuple(d * (k - 1) + 1 for k, d in zip(weight_size[2:], dilation, strict=True))
-    ends = (0, 0)
-    if isinstance(padding, str):
-        padding, ends = _named_padding(padding, reach, stride)
-    padding = pair("conv2d", "padding", padding, 0)
-    padded = tuple(n + 2 * p + e for n, p, e in zip(size[-2:], padding, ends, strict=True))
-    if any(r > n for r, n in zip(reach, padded, strict=True)):
-        raise ShapeError(
-            f"Calculated padded input size per channel: {padded}. Kernel size: {reach}. Kernel size can't be greater "
-            "than actual input size"
-        )
-    height, width = ((n - r) // s + 1 for n, r, s in zip(padded, reach, stride, strict=True))
-    return (height, width), (stride, padding, dilation, groups), ends
-
-
-def _named_padding(padding: str, reach: tuple[int, ...], stride: Pair) -> tuple[Pair, Pair]:
-    """Zeros on both sides, and more at the end, that "valid" or "same" stands for."""
-    if padding == "valid":
-        return (0, 0), (0, 0)
-    if padding != "same":
-        raise ArgumentError(f"Invalid padding string {padding!r}: conv2d takes 'valid', 'same' or numbers")
-    if stride != (1, 1):
-        raise ArgumentError(f"padding='same' is not supported for strided convolutions, but got stride {stride}")
-    height, width = ((r - 1) // 2 for r in reach)
-    return (height, width), ((reach[0] - 1) % 2, (reach[1] - 1) % 2)
 
 
 define_grad(
@@ -241,3 +195,5 @@ define_grad(
     None,
     lambda g, x, _size, _y, *how: conv2d(x, g, None, *how),
 )
+
+__all__ = ["conv2d"]

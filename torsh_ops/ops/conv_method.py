@@ -4,10 +4,10 @@ from functools import lru_cache
 
 import numpy as np
 
-from torsh_ops import memory, threads
+from torsh_ops import memory
 from torsh_ops.kernels import conv as kernels
-from torsh_ops.kernels import conv_winograd
-from torsh_ops.kernels.conv_emit import ROWS
+from torsh_ops.kernels import conv_depthwise, conv_packed, conv_winograd
+from torsh_ops.kernels.conv_emit import ROWS, lanes_of
 from torsh_ops.ops import conv_plan
 from torsh_ops.ops.conv_plan import Offsets
 from torsh_ops.ops.windows import Pair
@@ -17,14 +17,16 @@ _KEPT = 512  # shapes
 
 
 class Buffers:
-    """Flat buffers that begin on cache lines: stores that cross two lines halve the speed of a transform."""
+    """Flat buffers; large ones begin on cache lines: stores that cross two lines halve the speed of a transform."""
 
     def __init__(self, dtype: np.dtype, *sizes: int) -> None:
         line = _LINE // dtype.itemsize
         ends = np.cumsum([0, *(-(-size // line) * line for size in sizes)]).tolist()
         self.dtype = dtype
         self.slices = [slice(at, at + size) for at, size in zip(ends, sizes, strict=False)]
-        self.total = (max(ends[-1], memory.POOLED_BYTES // dtype.itemsize),)
+        # A block from the pool is aligned and takes 2 us: too long for small images, whatever their stores cross.
+        least = memory.POOLED_BYTES // dtype.itemsize
+        self.total = (ends[-1] if ends[-1] < least // 4 else max(ends[-1], least),)
 
     def take(self) -> list[np.ndarray]:
         """Memory from the pool, cut."""
@@ -45,17 +47,49 @@ class Direct:
         bands = -(-out[0] // self.plan.band)
         # Cycles for one image: two multiply-adds of vectors at a time, and what a tile costs before and after.
         tile = ROWS * self.plan.taps.size / 2 + 20
-        self.cycles = bands * groups * -(-rows // ROWS) * self.plan.sources.size * tile
+        # Measured: each channel's taps begin on another page.
+        waiting = 1.08 + 0.37 * channels / self.plan.taps.size
+        self.cycles = bands * groups * -(-rows // ROWS) * self.plan.sources.size * tile * waiting
 
     def run(self, x: np.ndarray, weights: np.ndarray, init: np.ndarray, out: np.ndarray) -> None:
         """Write the correlation of `x` with `weights`, begun from `init`, into `out`."""
-        if threads.get_num_threads() == 1:
-            kernels.correlate(self.plan, x, weights, init, out, *self.buffers.take())
-            return
-        threads.rowwise(
-            lambda x, y: kernels.correlate(self.plan, x, weights, init, y, *self.buffers.take()),
-            out.size * self.plan.taps.size // 64, x.shape[0], x, out,
-        )  # fmt: skip
+        kernels.correlate(self.plan, x, weights, init, out, *self.buffers.take())
+
+
+class Packed:
+    """A blocked matrix product of the weights and panels of pixels."""
+
+    def __init__(
+        self, images: int, out: Pair, groups: int, channels: int, rows: int, offsets: tuple[Offsets, Offsets],
+        stride: Pair, dtype: np.dtype,
+    ) -> None:  # fmt: skip
+        shape = (images, out, groups, channels, rows, offsets, stride)
+        self.plan, self.panels, sizes = conv_plan.panels(*shape, dtype.itemsize)
+        self.buffers = Buffers(dtype, *sizes)
+        self.zeros = np.zeros(groups * rows, dtype)
+        taps, pieces = self.plan.taps.size, self.panels.sources.size
+        tiles = self.panels.counts.size * -(-rows // ROWS) * (ROWS * taps / 2 + 20)
+        blocks = (
+            1 if self.panels.images > 1 else -(-(out[0] if self.panels.copied else out[0] * out[1]) // self.plan.band)
+        )
+        # Measured: 6 cycles to copy a piece, and a tenth of all time waiting for memory.
+        self.cycles = 1.1 * blocks * groups * (tiles + pieces * taps * 6) / self.panels.images
+
+    def run(self, x: np.ndarray, weights: np.ndarray, init: np.ndarray, out: np.ndarray) -> None:
+        """Write the correlation of `x` with `weights`, begun from `init`, into `out`."""
+        conv_packed.packed(self.plan, self.panels, x, weights, init, self.zeros, out, *self.buffers.take())
+
+
+class Depthwise:
+    """Sums of 3x3 kernels that each read one channel, straight from the image."""
+
+    def __init__(self, offsets: tuple[Offsets, Offsets], stride: Pair, dtype: np.dtype) -> None:
+        self.lanes = lanes_of(dtype.itemsize)
+        self.where = (stride[0], -offsets[0][0], -offsets[1][0])
+
+    def run(self, x: np.ndarray, weights: np.ndarray, init: np.ndarray, out: np.ndarray) -> None:
+        """Write the correlation of `x` with `weights`, begun from `init`, into `out`."""
+        conv_depthwise.depthwise(x, weights, init, *self.where, self.lanes, out)
 
 
 class Winograd:
@@ -75,8 +109,10 @@ class Winograd:
         blocks = -(-images // self.pieces.images) * -(-out[0] // self.pieces.copy.band)
         tiles = products * -(-rows // ROWS) * self.pieces.lanes.size * (ROWS * channels / 2 + 40)
         transforms = vectors * (280 * channels + 240 * rows)
-        once = 350 * rows * -(-channels // conv_winograd.LANES)
-        self.cycles = (blocks * (tiles + transforms) + once) / images
+        once = 350.0 * rows * -(-channels // conv_winograd.LANES)
+        # The transformed weights go to memory and back, at about 10 bytes a cycle, where they fill the caches.
+        once += products * rows * channels * 4 * 2 / 10
+        self.cycles = (1.2 * blocks * (tiles + transforms) + once) / images
 
     def run(self, x: np.ndarray, weights: np.ndarray, init: np.ndarray, out: np.ndarray) -> None:
         """Write the correlation of `x` with `weights`, begun from `init`, into `out`."""
@@ -88,7 +124,7 @@ class Winograd:
         conv_winograd.winograd(self.pieces, x, u, init, zeros, out, padded, v, m)
 
 
-Method = Direct | Winograd
+Method = Direct | Packed | Depthwise | Winograd
 
 
 @lru_cache(maxsize=_KEPT)
@@ -97,18 +133,20 @@ def choose(
     dtype: np.dtype,
 ) -> Method:  # fmt: skip
     """Return the method that is fastest for the shape: `channels` in and `rows` out of each of `groups`."""
+    three = all(o == tuple(range(o[0], o[0] + 3)) for o in offsets)
+    if three and groups > 1 and channels == 1 and stride in ((1, 1), (2, 2)):
+        return Depthwise(offsets, stride, dtype)
+    if rows < ROWS:
+        return Direct(out, groups, channels, rows, offsets, stride, dtype)
+    packed = Packed(images, out, groups, channels, rows, offsets, stride, dtype)
     direct = Direct(out, groups, channels, rows, offsets, stride, dtype)
-    fits = (
-        dtype == np.float32
-        and groups == 1
-        and stride == (1, 1)
-        and all(len(o) == 3 and o == tuple(range(o[0], o[0] + 3)) for o in offsets)
-    )
-    if not fits:
-        return direct
-    winograd = Winograd(images, out, channels, rows, (offsets[0][0], offsets[1][0]))
-    # A tenth less than it seems to gain is what it costs in rounding errors and cache misses.
-    return winograd if winograd.cycles < 0.9 * direct.cycles else direct
+    method: Method = packed if packed.cycles < direct.cycles else direct
+    if three and dtype == np.float32 and groups == 1 and stride == (1, 1):
+        winograd = Winograd(images, out, channels, rows, (offsets[0][0], offsets[1][0]))
+        # A tenth less than it seems to gain is what it costs in rounding errors and cache misses.
+        if winograd.cycles < 0.9 * min(packed.cycles, direct.cycles):
+            return winograd
+    return method
 
 
 class WeightGradient:

@@ -4,7 +4,8 @@ import numpy as np
 
 from torsh_ops.kernels.conv import Plan
 from torsh_ops.kernels.conv_emit import lanes_of
-from torsh_ops.kernels.conv_tile import whole_tiles
+from torsh_ops.kernels.conv_packed import Panels
+from torsh_ops.kernels.conv_tile import TILE_VECTORS, whole_tiles
 from torsh_ops.kernels.conv_winograd import LANES, PRODUCTS, Pieces
 from torsh_ops.ops.windows import Pair
 
@@ -12,6 +13,10 @@ Offsets = tuple[int, ...]
 
 # Half of the smallest L2 cache that this is made for: the other half holds the weights and the output.
 _COPY_BYTES = 512 * 1024
+# Taps of a panel; bytes of the panels that are swept together; pixels of a block, whose output stays in the L2 cache.
+_PANEL_DEPTH = 256
+_PANELS_BYTES = 256 * 1024
+_BLOCK_PIXELS = 4096
 # Inputs and products of Winograd's 36 multiplications, likewise.
 _PIECES_BYTES = 1024 * 1024
 # A band of fewer rows would copy its border more often than its rows.
@@ -99,6 +104,51 @@ def correlation(
         taps, *(whole if flat else tables), layout.width if flat else 0,
     )  # fmt: skip
     return plan, channels * layout.plane + lanes, rows * length if flat else 0
+
+
+def panels(
+    images: int, out: Pair, groups: int, channels: int, rows: int, offsets: tuple[Offsets, Offsets], stride: Pair,
+    itemsize: int,
+) -> tuple[Plan, Panels, tuple[int, int, int]]:  # fmt: skip
+    """Plan `correlation` as a blocked matrix product: the plan, its panels, and the elements of its three buffers."""
+    lanes = lanes_of(itemsize)
+    area = out[0] * out[1]
+    copied = offsets != ((0,), (0,)) or stride != (1, 1)
+    together = max(1, min(images, _BLOCK_PIXELS // area))
+    if copied:
+        layout = _Layout(out, *offsets, stride, channels * itemsize * together)
+        together = together if layout.band == out[0] else 1
+        one = channels * layout.plane
+        inside, taps = layout.pixels(out[1]), layout.taps.ravel()
+        plane = layout.plane
+    else:
+        blocks = -(-area // _BLOCK_PIXELS)
+        layout = _Layout((area, 1), *offsets, stride, itemsize)
+        layout.band = -(-area // blocks)
+        one, plane = channels * groups * area, area
+        inside, taps = np.arange(layout.band), np.zeros(1, np.int64)
+    taps = np.add.outer(np.arange(channels) * plane, taps).ravel()
+    places = np.add.outer(np.arange(together) * one, inside).ravel()
+    none = np.zeros(0, np.int64)
+    plan = _plan(layout, groups, channels, rows, offsets, stride, taps, none, none, none, 0)
+    width = TILE_VECTORS * lanes
+    cut = [vectors(places[i : i + width], np.arange(places[i : i + width].size), lanes, 2)
+           for i in range(0, places.size, width)]  # fmt: skip
+    depth = -(-taps.size // -(-taps.size // _PANEL_DEPTH))
+    counts = np.full(-(-places.size // lanes), lanes, np.int64)
+    counts[-1] = places.size - lanes * (counts.size - 1)
+    sources, targets, lengths = (np.concatenate(table) for table in zip(*cut, strict=True))
+    firsts = np.cumsum([0, *(len(table[0]) for table in cut)])
+    at_once = min(max(_PANELS_BYTES // (depth * width * itemsize), 1), len(cut))
+    targets += np.repeat(np.arange(len(cut)) % at_once, np.diff(firsts)) * depth * width
+    panel, vector = (i.ravel() for i in np.indices((at_once, TILE_VECTORS)))
+    found = Panels(
+        together, copied, places.size, width, depth, at_once, firsts, sources, targets, lengths,
+        np.arange(depth, dtype=np.int64) * width, panel * depth * width + vector * lanes,
+        panel * width + vector * lanes, counts,
+    )  # fmt: skip
+    sizes = (together * one + lanes if copied else 0, at_once * depth * width, rows * places.size * (together > 1))
+    return plan, found, sizes
 
 
 def weight_gradient(

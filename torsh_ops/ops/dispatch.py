@@ -1,5 +1,6 @@
 """From tensors to kernels: operands are checked, promoted and broadcast here, once for all element-wise operators."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,8 @@ from torsh_ops import dtypes, memory, threads
 from torsh_ops.autograd import is_grad_enabled, record
 from torsh_ops.dtypes import dtype
 from torsh_ops.errors import DTypeError, GradError, OperandError, ShapeError
-from torsh_ops.kernels.unary import transpose
+from torsh_ops.ops import complex_forms
+from torsh_ops.ops.layout import rearrange
 from torsh_ops.tensor import Tensor
 
 Number = bool | int | float
@@ -68,13 +70,19 @@ def contiguous_array(x: Tensor, np_dtype: np.dtype | None = None) -> np.ndarray:
     return copy
 
 
+def castable(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Return `source`, or its real part, with a warning, where `target` is real; bool tells what is not zero."""
+    if source.dtype.kind != "c" or target.dtype.kind in "cb":
+        return source
+    warnings.warn("Casting complex values to real discards the imaginary part", stacklevel=4)
+    return source.real
+
+
 def copy_into(target: np.ndarray, source: np.ndarray) -> None:
-    """Copy `source` into the contiguous `target` of its shape, cast; a transposed matrix is copied in tiles."""
-    flipped = source.T
-    if source.ndim == 2 and source.dtype is target.dtype and flipped.flags.c_contiguous and source.dtype is not _BOOL:
-        transpose(flipped, target)
-    elif source.dtype is target.dtype:
-        np.copyto(target, source)
+    """Copy `source` into the contiguous `target` of its shape, cast."""
+    source = castable(source, target)
+    if source.dtype is target.dtype:
+        rearrange(target, source)
     else:
         with np.errstate(all="ignore"):
             np.copyto(target, source, casting="unsafe")
@@ -85,20 +93,35 @@ def unary(op: Callable[..., Any], kernel: Kernel, input: Tensor, out: Tensor | N
     if not isinstance(input, Tensor):
         need_tensor(op, input)
     array = input._array
+    if array.dtype.kind == "c":
+        return _complex_unary(op, input, out)
     if array.dtype.kind != "f" or not array.flags.c_contiguous:
         wanted = array.dtype if array.dtype.kind == "f" else dtypes.get_default_dtype().numpy
         array = contiguous_array(input, wanted)
     if out is not None:
         target = _target(op, out, array.shape, array.dtype, input)
+        if target is array:  # LLVM makes vectors only where source and target do not overlap: 8x, the copy included
+            target = memory.empty_like(array)
         threads.elementwise(kernel, array, target)
         return _deliver(target, out)
     result = memory.empty_like(array)
-    if threads.count == 1:
+    if array.nbytes < memory.POOLED_BYTES:
         kernel(array, result)
     else:
-        threads.elementwise(kernel, array, result)
+        threads.fill(kernel, array, result)
     tensor = Tensor(result)
     return record(op, tensor, (input,)) if input.requires_grad else tensor
+
+
+def _complex_unary(op: Callable[..., Any], input: Tensor, out: Tensor | None) -> Tensor:
+    result = complex_forms.unary(op, input._array)
+    return record(op, Tensor(result), (input,)) if out is None else write_out(op, result, out, input)
+
+
+def write_out(op: Callable[..., Any], result: np.ndarray, out: Tensor, *inputs: Any) -> Tensor:
+    """Check that `out` can take `result`, which was computed beside it, and copy it there."""
+    _target(op, out, result.shape, result.dtype, *inputs)
+    return _deliver(result, out)
 
 
 def binary(
@@ -119,16 +142,14 @@ def binary(
     x: Any = input._array if isinstance(input, Tensor) else input
     y: Any = other._array if isinstance(other, Tensor) else other
     like = None if out is not None else _larger(x, y)
-    if like is None or (true_division and like.dtype.kind != "f"):
+    if like is None or (true_division and like.dtype.kind not in "fc"):
         return _general(op, kernel, ufunc, input, other, out, result_dtype, true_division)
     if like.nbytes < memory.POOLED_BYTES:  # as memory.empty does, without the call
         result = np.empty(like.shape, result_dtype or like.dtype)
-    else:
-        result = memory.empty(like.shape, result_dtype or like.dtype)
-    if threads.count == 1:
         kernel(x, y, result)
     else:
-        threads.elementwise(kernel, x, y, result)
+        result = memory.empty(like.shape, result_dtype or like.dtype)
+        threads.fill(kernel, x, y, result)
     tensor = Tensor(result)
     if (x is not input and input.requires_grad) or (y is not other and other.requires_grad):  # type: ignore[union-attr]
         return record(op, tensor, (input, other))
@@ -139,7 +160,7 @@ def _larger(x: Any, y: Any) -> np.ndarray | None:
     """Return the operand that has the result's shape when a kernel can take both as they are, else None."""
     kind, other_kind = type(x), type(y)
     if kind is np.ndarray and other_kind is np.ndarray:
-        if x.dtype is not y.dtype or x.dtype is _BOOL or not (x.flags.c_contiguous and y.flags.c_contiguous):
+        if x.dtype is not y.dtype or x.dtype.kind in "bc" or not (x.flags.c_contiguous and y.flags.c_contiguous):
             return None
         m, n = x.shape, y.shape
         if m == n:
@@ -166,10 +187,12 @@ def _general(
     true_division: bool,
 ) -> Tensor:
     for name, value in (("input", input), ("other", other)):
-        if not isinstance(value, (Tensor, bool, int, float)):
+        if not isinstance(value, (Tensor, bool, int, float, complex)):
             need_tensor(op, value, name)
     common = result_type(input, other).numpy
-    if true_division and common.kind != "f":
+    if common.kind == "c":
+        complex_forms.need_binary(op, ufunc, common)
+    elif true_division and common.kind != "f":
         common = dtypes.get_default_dtype().numpy
     a, b = (_cast(v, common) for v in (input, other))
     shape = broadcast_shapes(a.shape, b.shape)

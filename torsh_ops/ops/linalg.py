@@ -1,4 +1,4 @@
-"""Matrix products by GEMM. Transposed views and strided rows go in as they are; only other layouts are copied."""
+"""Products of matrices and vectors."""
 
 import math
 from collections.abc import Callable
@@ -6,25 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from torsh_ops import memory, threads
+from torsh_ops import memory
 from torsh_ops.autograd import record
 from torsh_ops.errors import DTypeError, ShapeError
-from torsh_ops.kernels import blas
-from torsh_ops.ops.dispatch import broadcast_shapes, contiguous_array, need_tensor
+from torsh_ops.kernels import short
+from torsh_ops.ops import gemm, shortcut
+from torsh_ops.ops.dispatch import broadcast_shapes, need_tensor, write_out
 from torsh_ops.tensor import Tensor
-
-
-def _rows_or_columns(array: np.ndarray) -> tuple[np.ndarray, bool]:
-    """Return a (…, m, n) array for GEMM: itself, its transpose with True, or a copy."""
-    if array.flags.c_contiguous:
-        return array, False
-    size, m, n = array.itemsize, array.shape[-2], array.shape[-1]
-    row, column = array.strides[-2:]
-    if column == size and (row >= n * size or m == 1) and row % size == 0:
-        return array, False
-    if row == size and (column >= m * size or n == 1) and column % size == 0:
-        return array.swapaxes(-1, -2), True
-    return contiguous_array(Tensor(array)), False
 
 
 def _check_dtypes(op: Callable[..., Any], a: Tensor, b: Tensor) -> None:
@@ -39,57 +27,38 @@ def _check_dtypes(op: Callable[..., Any], a: Tensor, b: Tensor) -> None:
         raise DTypeError(f"{op.__name__}() is not implemented for bool tensors; convert them with .to(...)")
 
 
-def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Multiply two matrices of one dtype."""
-    m, k = a.shape
-    n = b.shape[1]
-    result = memory.empty((m, n), a.dtype)
-    if a.dtype.kind != "f":
-        np.matmul(a, b, out=result)
-    elif result.size and k:
-        x, tx = _rows_or_columns(a)
-        y, ty = _rows_or_columns(b)
-        if threads.count == 1:
-            blas.gemm(x, tx, y, ty, 0.0, result)
-        else:
-            _split_rows(x, tx, y, ty, result, k)
-    else:
-        result.fill(0)
-    return result
+def _finish(op: Callable[..., Any], result: np.ndarray, out: Tensor | None, args: tuple[Any, ...]) -> Tensor:
+    """Record the result, or write it to `out`."""
+    if out is not None:
+        return write_out(op, result, out, *args)
+    return record(op, Tensor(result), args)
 
 
-def _split_rows(x: np.ndarray, tx: bool, y: np.ndarray, ty: bool, result: np.ndarray, k: int) -> None:
-    """Give each thread a range of rows of the result, or of columns when there are more of those."""
-    m, n = result.shape
-    work = m * n * k // 64  # a multiply-add costs far less than an element of a memory-bound kernel
-    if m >= n:
-        a = x.T if tx else x
-        threads.rowwise(lambda a, c: blas.gemm(a.T if tx else a, tx, y, ty, 0.0, c), work, m, a, result)
-    else:
-        b = y if ty else y.T
-        threads.rowwise(lambda b, c: blas.gemm(x, tx, b if ty else b.T, ty, 0.0, c.T), work, n, b, result.T)
-
-
-def mm(input: Tensor, mat2: Tensor) -> Tensor:
+@shortcut.product(mm=short.mm)
+def mm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Product of two matrices, (m, k) by (k, n). Raises ShapeError unless both are 2-D and fit."""
     _check_dtypes(mm, input, mat2)
     if input.ndim != 2 or mat2.ndim != 2:
         raise ShapeError(f"mm takes two matrices, but got shapes {input.shape} and {mat2.shape}")
-    return _mm(input, mat2)
+    return _mm(input, mat2, out)
 
 
-def _mm(input: Tensor, mat2: Tensor) -> Tensor:
+def _mm(input: Tensor, mat2: Tensor, out: Tensor | None = None) -> Tensor:
     """`mm` of what has been checked to be two matrices of one dtype."""
     a, b = input._array, mat2._array
     if a.shape[1] != b.shape[0]:
         raise ShapeError(
             f"mat1 and mat2 shapes cannot be multiplied ({a.shape[0]}x{a.shape[1]} and {b.shape[0]}x{b.shape[1]})"
         )
-    result = Tensor(_product(a, b))
-    return record(mm, result, (input, mat2)) if input.requires_grad or mat2.requires_grad else result
+    result = memory.empty((a.shape[0], b.shape[1]), a.dtype)
+    gemm.product(a, b, result)
+    if out is not None or input.requires_grad or mat2.requires_grad:
+        return _finish(mm, result, out, (input, mat2))
+    return Tensor(result)
 
 
-def mv(input: Tensor, vec: Tensor) -> Tensor:
+@shortcut.product(mv=short.mv)
+def mv(input: Tensor, vec: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Product of a matrix (m, k) and a vector (k). Raises ShapeError unless they are 2-D and 1-D and fit."""
     _check_dtypes(mv, input, vec)
     a, x = input._array, vec._array
@@ -97,47 +66,43 @@ def mv(input: Tensor, vec: Tensor) -> Tensor:
         raise ShapeError(f"mv takes a matrix and a vector, but got shapes {a.shape} and {x.shape}")
     if a.shape[1] != x.shape[0]:
         raise ShapeError(f"size mismatch: a matrix of shape {a.shape} and a vector of length {x.shape[0]}")
-    out = memory.empty((a.shape[0],), a.dtype)
-    if a.dtype.kind != "f":
-        np.matmul(a, x, out=out)
-    elif a.size:
-        matrix, transposed = _rows_or_columns(a)
-        blas.gemv(matrix, transposed, contiguous_array(vec), out)
-    else:
-        out.fill(0)
-    result = Tensor(out)
-    return record(mv, result, (input, vec)) if input.requires_grad or vec.requires_grad else result
+    result = memory.empty((a.shape[0],), a.dtype)
+    gemm.matvec(a, x, result)
+    if out is not None or input.requires_grad or vec.requires_grad:
+        return _finish(mv, result, out, (input, vec))
+    return Tensor(result)
 
 
-def bmm(input: Tensor, mat2: Tensor) -> Tensor:
-    """Products of matrices pairwise, (b, m, k) by (b, k, n). Raises ShapeError unless both are 3-D and fit."""
-    _check_dtypes(bmm, input, mat2)
-    a, b = input._array, mat2._array
+def _need_batches(op: Callable[..., Any], a: np.ndarray, b: np.ndarray) -> None:
     if a.ndim != 3 or b.ndim != 3:
         raise ShapeError(f"batch1 and batch2 must be 3D tensors, but got shapes {a.shape} and {b.shape}")
     if a.shape[0] != b.shape[0] or a.shape[2] != b.shape[1]:
-        raise ShapeError(f"bmm: shapes {a.shape} and {b.shape} do not fit: expected (b, m, k) and (b, k, n)")
+        raise ShapeError(f"{op.__name__}: shapes {a.shape} and {b.shape} do not fit: expected (b, m, k) and (b, k, n)")
+
+
+@shortcut.product(bmm=short.bmm)
+def bmm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Products of matrices pairwise, (b, m, k) by (b, k, n). Raises ShapeError unless both are 3-D and fit."""
+    _check_dtypes(bmm, input, mat2)
+    a, b = input._array, mat2._array
+    _need_batches(bmm, a, b)
     result = memory.empty((a.shape[0], a.shape[1], b.shape[2]), a.dtype)
-    if a.dtype.kind != "f":
-        np.matmul(a, b, out=result)
-    elif result.size and a.shape[2]:
-        x, tx = _rows_or_columns(a)
-        y, ty = _rows_or_columns(b)
-        work = result.size * a.shape[2] // 64
-        threads.rowwise(lambda x, y, c: blas.batched_gemm(x, tx, y, ty, 0.0, c), work, len(x), x, y, result)
-    else:
-        result.fill(0)
-    tensor = Tensor(result)
-    return record(bmm, tensor, (input, mat2)) if input.requires_grad or mat2.requires_grad else tensor
+    gemm.batched(a, b, result)
+    if out is not None or input.requires_grad or mat2.requires_grad:
+        return _finish(bmm, result, out, (input, mat2))
+    return Tensor(result)
 
 
-def matmul(input: Tensor, other: Tensor) -> Tensor:
+@shortcut.product(short.mm, short.mv, short.bmm, recorded_as=(mm, mv, bmm))
+def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The product of vectors, matrices or broadcast batches of matrices, by the rules of NumPy's `@`.
 
     Raises ShapeError when the inner sizes differ or an operand is 0-d.
     """
     _check_dtypes(matmul, input, other)
-    a, b = input.ndim, other.ndim
+    a, b = input._array.ndim, other._array.ndim
+    if out is not None:
+        return write_out(matmul, matmul(input, other)._array, out, input, other)
     if a == 2 and b == 2:
         return _mm(input, other)
     if a == 0 or b == 0:
@@ -155,7 +120,7 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
         raise ShapeError(f"matmul: inner sizes differ: shapes {input.shape} and {other.shape}")
     if b == 2:
         # A batch of matrices by one matrix is one tall product.
-        flat = mm(input.reshape(-1, input.shape[-1]), other)
+        flat = mm(input.reshape(-1, input.shape[-1]), other) if input.numel() else input.new_zeros(0, other.shape[1])
         return flat.reshape(*input.shape[:-1], other.shape[-1])
     lead = broadcast_shapes(input.shape[:-2], other.shape[:-2])
     n = math.prod(lead)
@@ -164,30 +129,42 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     return bmm(left, right).reshape(*lead, input.shape[-2], other.shape[-1])
 
 
-def dot(input: Tensor, tensor: Tensor) -> Tensor:
-    """Inner product of two vectors of one length."""
-    if need_tensor(dot, input).ndim != 1 or need_tensor(dot, tensor, "tensor").ndim != 1:
-        raise ShapeError(f"1D tensors expected, but got {input.ndim}D and {tensor.ndim}D tensors")
-    return matmul(input, tensor)
+def _fused(
+    op: Callable[..., Any], input: Tensor, left: Tensor, right: Tensor, beta: float, alpha: float, out: Tensor | None
+) -> Tensor:
+    """``beta * input + alpha * left @ right``: GEMM adds to what is there, so the sum costs no pass of its own."""
+    a, b = left._array, right._array
+    if need_tensor(op, input)._array.dtype is not a.dtype:
+        raise DTypeError(f"{op.__name__}(): expected input to be {left.dtype}, but it is {input.dtype}")
+    shape = (*a.shape[:-1], b.shape[-1])
+    if broadcast_shapes(input.shape, shape) != shape:
+        raise ShapeError(f"{op.__name__}: input {input.shape} does not expand to the result's shape {shape}")
+    result = memory.empty(shape, a.dtype)
+    if beta != 0:  # what is not added need not be a number
+        np.copyto(result, input._array)
+    (gemm.product if len(shape) == 2 else gemm.batched)(a, b, result, alpha, beta)
+    return _finish(op, result, out, (input, left, right, beta, alpha))
 
 
-def outer(input: Tensor, vec2: Tensor) -> Tensor:
-    """Products of each element of one vector with each of another, (m, n)."""
-    if need_tensor(outer, input).ndim != 1 or need_tensor(outer, vec2, "vec2").ndim != 1:
-        raise ShapeError(f"outer: expected 1D tensors, but got shapes {input.shape} and {vec2.shape}")
-    return input.unsqueeze(1) * vec2.unsqueeze(0)
+def addmm(
+    input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1, out: Tensor | None = None
+) -> Tensor:
+    """``beta * input + alpha * (mat1 @ mat2)`` of matrices; `input` is broadcast."""
+    _check_dtypes(addmm, mat1, mat2)
+    if mat1.ndim != 2 or mat2.ndim != 2 or mat1.shape[1] != mat2.shape[0]:
+        raise ShapeError(f"addmm: mat1 and mat2 shapes cannot be multiplied ({mat1.shape} and {mat2.shape})")
+    return _fused(addmm, input, mat1, mat2, beta, alpha, out)
 
 
-def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
-    """`beta * input + alpha * (mat1 @ mat2)`."""
-    product = mm(mat1, mat2)
-    product = product if alpha == 1 else product * alpha
-    return product + (input if beta == 1 else input * beta)
+def baddbmm(
+    input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1, out: Tensor | None = None
+) -> Tensor:
+    """``beta * input + alpha * bmm(batch1, batch2)``; `input` is broadcast."""
+    _check_dtypes(baddbmm, batch1, batch2)
+    _need_batches(baddbmm, batch1._array, batch2._array)
+    return _fused(baddbmm, input, batch1, batch2, beta, alpha, out)
 
 
-__all__ = [
-    "addmm", "bmm", "dot", "matmul", "mm", "mv", "outer",
-]  # fmt: skip
-METHODS = (
-    addmm, bmm, dot, matmul, mm, mv, outer,
-)  # fmt: skip
+__all__ = ["addmm", "baddbmm", "bmm", "matmul", "mm", "mv"]
+METHODS = (addmm, baddbmm, bmm, matmul, mm, mv)
+IN_PLACE = (addmm, baddbmm)

@@ -1,4 +1,4 @@
-"""Softmax, log-softmax and layer normalisation: functions of whole rows."""
+"""Softmax, log-softmax, layer and RMS normalisation: functions of whole rows."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -10,63 +10,72 @@ from torsh_ops import memory, threads
 from torsh_ops.autograd import is_grad_enabled, record
 from torsh_ops.dtypes import as_dtype
 from torsh_ops.errors import DTypeError, ShapeError
+from torsh_ops.kernels import columns as ck
 from torsh_ops.kernels import rows as rk
 from torsh_ops.ops import elementwise as ew
 from torsh_ops.ops import reduce as rd
+from torsh_ops.ops import shortcut
 from torsh_ops.ops.dispatch import contiguous_array, need_tensor
 from torsh_ops.tensor import Tensor, check_dim
 
-
-def _along(kernel: Callable[..., Any], dim: int, *tensors: Tensor) -> Tensor:
-    """Run a row kernel over `dim` of tensors of one shape; another dim than the last is moved there and back."""
-    ndim = tensors[0].ndim
-    if ndim == 2 and dim == 1 and threads.count == 1 and tensors[0]._array.size:
-        # The common case, without the bookkeeping of the others.
-        matrices = [contiguous_array(t) for t in tensors]
-        out = memory.empty_like(matrices[0])
-        kernel(*matrices, out)
-        return Tensor(out)
-    last = dim == ndim - 1 or ndim == 0
-    order = [*(d for d in range(ndim) if d != dim), dim]
-    arrays = [contiguous_array(t if last else Tensor(t._array.transpose(order))) for t in tensors]
-    shape = arrays[0].shape
-    n = shape[-1] if shape else 1
-    result = memory.empty(shape, arrays[0].dtype)
-    if result.size:
-        rows = result.size // n
-        threads.rowwise(kernel, result.size, rows, *(a.reshape(rows, n) for a in (*arrays, result)))
-    return Tensor(result if last else result.transpose(np.argsort(order)))
+Kernel = Callable[..., Any]
 
 
-def _floating(op: Callable[..., Any], input: Tensor, dtype: Any) -> Tensor:
+def floating(op: Callable[..., Any], input: Tensor, dtype: Any = None) -> Tensor:
+    """Return `input`, cast where `dtype` is given, or raise DTypeError unless it is floating-point."""
     input = need_tensor(op, input) if dtype is None else need_tensor(op, input).to(as_dtype(dtype))
     if not input.is_floating_point():
         raise DTypeError(f"{op.__name__}(): input dtype must be floating point, but got {input.dtype}; pass dtype=")
     return input
 
 
+def _along(by_row: Kernel, by_column: Kernel, buffers: int, dim: int, *tensors: Tensor) -> Tensor:
+    """Run `by_row` over the last dimension of tensors of one shape, `by_column`, with its buffers, over another."""
+    arrays = [contiguous_array(t) for t in tensors]
+    shape, np_dtype = arrays[0].shape, arrays[0].dtype
+    result = memory.empty(shape, np_dtype)
+    if result.size == 0:
+        return Tensor(result)
+    n = shape[dim] if shape else 1
+    inner = math.prod(shape[dim + 1 :])
+    if inner == 1:
+        rows = result.size // n
+        threads.rowwise(by_row, result.size, rows, *(a.reshape(rows, n) for a in (*arrays, result)))
+        return Tensor(result)
+    outer = result.size // (n * inner)
+
+    def run(*parts: np.ndarray) -> None:
+        by_column(*parts[:-1], *np.empty((buffers, min(inner, ck.CHUNK)), np_dtype), parts[-1])
+
+    threads.rowwise(run, result.size, outer, *(a.reshape(outer, n, inner) for a in (*arrays, result)))
+    return Tensor(result)
+
+
+@shortcut.rows(rk.softmax)
 def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """Softmax along `dim`; same shape and dtype as `input`, or `dtype`.
 
-    Raises DimError when `dim` is out of range. Max-shifted (Goodfellow et al. 2016, section 4.1).
+    Raises DimError when `dim` is out of range. Max-shifted (Goodfellow et al. 2016, section 4.1). In float32 what is
+    below 2.7e-38 of the greatest is 0.
 
     >>> softmax(tensor([0.0, 0.0]), dim=0)
     tensor([0.5, 0.5])
     """
-    input = _floating(softmax, input, dtype)
+    input = floating(softmax, input, dtype)
     dim = check_dim(dim, input.ndim)
-    result = _along(rk.softmax, dim, input)
+    result = _along(rk.softmax, ck.softmax, 2, dim, input)
     return record(softmax, result, (input, dim)) if input.requires_grad else result
 
 
+@shortcut.rows(rk.log_softmax)
 def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """Logarithm of `softmax`, without computing it first; same shape and dtype as `input`, or `dtype`.
 
     Raises DimError when `dim` is out of range.
     """
-    input = _floating(log_softmax, input, dtype)
+    input = floating(log_softmax, input, dtype)
     dim = check_dim(dim, input.ndim)
-    result = _along(rk.log_softmax, dim, input)
+    result = _along(rk.log_softmax, ck.log_softmax, 2, dim, input)
     return record(log_softmax, result, (input, dim)) if input.requires_grad else result
 
 
@@ -74,16 +83,17 @@ def softmax_grad(g: Tensor, out: Tensor, dim: int) -> Tensor:
     """Gradient of softmax from its result; composed of operators while it is itself recorded."""
     if is_grad_enabled():
         return out * (g - rd.sum(g * out, dim, True))
-    return _along(rk.softmax_grad, dim, g, out)
+    return _along(rk.softmax_grad, ck.softmax_grad, 1, dim, g, out)
 
 
 def log_softmax_grad(g: Tensor, out: Tensor, dim: int) -> Tensor:
     """Gradient of log_softmax from its result; composed of operators while it is itself recorded."""
     if is_grad_enabled():
         return g - ew.exp(out) * rd.sum(g, dim, True)
-    return _along(rk.log_softmax_grad, dim, g, out)
+    return _along(rk.log_softmax_grad, ck.log_softmax_grad, 1, dim, g, out)
 
 
+@shortcut.normalisation(rk.layer_norm, biased=True)
 def layer_norm(
     input: Tensor,
     normalized_shape: Sequence[int] | int,
@@ -96,96 +106,139 @@ def layer_norm(
     `weight` and `bias` have shape `normalized_shape`; the result has the shape and dtype of `input`. Raises
     ShapeError when the shapes do not fit. Ba, Kiros and Hinton 2016.
     """
+    shape, array, rows, n = _row_operand(layer_norm, input, normalized_shape)
+    w = _affine(layer_norm, "weight", weight, shape, array.dtype, 1)
+    b = _affine(layer_norm, "bias", bias, shape, array.dtype, 0)
+    out, kept = memory.empty_like(array), np.empty((rows, 2), array.dtype)
+    if array.ndim == 2 and threads.count == 1 and len(shape) == 1 and array.size:
+        rk.layer_norm(array, w, b, eps, out, kept)
+    elif array.size:
+        x, y = array.reshape(rows, n), out.reshape(rows, n)
+        threads.ranges(rk.layer_norm, array.size, rows, lambda i: (x[i], w, b, eps, y[i], kept[i]))
+    result = Tensor(out)
+    if (
+        input.requires_grad
+        or (weight is not None and weight.requires_grad)
+        or (bias is not None and bias.requires_grad)
+    ):
+        return record(layer_norm, result, (input, shape, weight, bias, eps, kept))
+    return result
+
+
+@shortcut.normalisation(rk.rms_norm, biased=False)
+def rms_norm(
+    input: Tensor, normalized_shape: Sequence[int] | int, weight: Tensor | None = None, eps: float | None = None
+) -> Tensor:
+    """Divide by the root of the mean square over the last dimensions, `normalized_shape`, then scale by `weight`.
+
+    `eps` is the dtype's machine epsilon unless given. Raises ShapeError when the shapes do not fit. Zhang and
+    Sennrich 2019.
+    """
+    shape, array, rows, n = _row_operand(rms_norm, input, normalized_shape)
+    if eps is None:
+        eps = float(np.finfo(array.dtype).eps)
+    w = _affine(rms_norm, "weight", weight, shape, array.dtype, 1)
+    out, kept = memory.empty_like(array), np.empty((rows, 2), array.dtype)
+    if array.size:
+        x, y = array.reshape(rows, n), out.reshape(rows, n)
+        threads.ranges(rk.rms_norm, array.size, rows, lambda i: (x[i], w, eps, y[i], kept[i]))
+    result = Tensor(out)
+    if input.requires_grad or (weight is not None and weight.requires_grad):
+        return record(rms_norm, result, (input, shape, weight, eps, kept))
+    return result
+
+
+def _row_operand(
+    op: Callable[..., Any], input: Tensor, normalized_shape: Sequence[int] | int
+) -> tuple[tuple[int, ...], np.ndarray, int, int]:
+    """The normalised shape, the contiguous array, its rows and their length."""
     shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
-    _check_layer_norm(input, shape, weight, bias)
-    mean, rstd, result = _layer_norm_forward(input, shape, weight, bias, eps)
-    return record(layer_norm, result, (input, shape, weight, bias, eps, mean, rstd))
-
-
-def _check_layer_norm(input: Tensor, shape: tuple[int, ...], weight: Tensor | None, bias: Tensor | None) -> None:
-    if not shape or _floating(layer_norm, input, None).shape[-len(shape) :] != shape:
+    if not isinstance(input, Tensor) or input._array.dtype.kind != "f":
+        floating(op, input)
+    array = input._array
+    if not shape or array.shape[-len(shape) :] != shape:
         raise ShapeError(
             f"Given normalized_shape={list(shape)}, expected input with shape [*, {', '.join(map(str, shape))}], "
-            f"but got input of size {list(input.shape)}"
+            f"but got input of size {list(array.shape)}"
         )
-    for name, parameter in (("weight", weight), ("bias", bias)):
-        if parameter is None:
-            continue
-        if parameter.shape != shape:
-            raise ShapeError(f"Expected {name} to be of shape {shape}, but got {name} of shape {parameter.shape}")
-        if parameter._array.dtype != input._array.dtype:
-            raise DTypeError(f"layer_norm: input is {input.dtype} but {name} is {parameter.dtype}")
+    n = shape[0] if len(shape) == 1 else math.prod(shape)
+    return shape, array if array.flags.c_contiguous else contiguous_array(input), array.size // n if n else 0, n
 
 
-def _affine(parameter: Tensor | None, n: int, np_dtype: np.dtype, neutral: float) -> np.ndarray:
+def _affine(
+    op: Callable[..., Any], name: str, parameter: Tensor | None, shape: tuple[int, ...], dtype: np.dtype, neutral: float
+) -> np.ndarray:
     if parameter is None:
-        return np.full(n, neutral, np_dtype)
-    return contiguous_array(parameter).reshape(n)
+        return np.full(math.prod(shape), neutral, dtype)
+    array = parameter._array
+    if array.shape != shape:
+        raise ShapeError(f"Expected {name} to be of shape {shape}, but got {name} of shape {array.shape}")
+    if array.dtype is not dtype:
+        raise DTypeError(f"{op.__name__}: input is {dtype} but {name} is {parameter.dtype}")
+    if array.flags.c_contiguous and array.ndim == 1:
+        return array
+    return contiguous_array(parameter).reshape(-1)
 
 
-def _layer_norm_forward(
-    input: Tensor, shape: tuple[int, ...], weight: Tensor | None, bias: Tensor | None, eps: float
-) -> tuple[np.ndarray, np.ndarray, Tensor]:
-    array = contiguous_array(input)
-    n = math.prod(shape)
-    rows = array.size // n if n else 0
-    result = memory.empty(array.shape, array.dtype)
-    mean, rstd = np.empty(rows, array.dtype), np.empty(rows, array.dtype)
-    if array.size:
-        w, b = _affine(weight, n, array.dtype, 1), _affine(bias, n, array.dtype, 0)
-        threads.rowwise(
-            lambda x, out, m, s: rk.layer_norm(x, w, b, eps, out, m, s), array.size, rows,
-            array.reshape(rows, n), result.reshape(rows, n), mean, rstd,
-        )  # fmt: skip
-    return mean, rstd, Tensor(result)
+def _normal(input: Tensor, shape: tuple[int, ...], eps: float, centred: bool) -> tuple[Tensor, Tensor]:
+    """The normalised input and its scale as operators, which can be differentiated again."""
+    dims = tuple(range(-len(shape), 0))
+    if centred:
+        input = input - rd.mean(input, dims, True)
+    scale = ew.rsqrt(rd.mean(input * input, dims, True) + eps)
+    return input * scale, scale
 
 
-def layer_norm_grad(
-    g: Tensor, input: Tensor, shape: tuple[int, ...], weight: Tensor | None, eps: float, mean: Any, rstd: Any
+def row_norm_grad(
+    g: Tensor, input: Tensor, shape: tuple[int, ...], weight: Tensor | None, eps: float, kept: Any, centred: bool
 ) -> Tensor:
-    """Gradient of layer_norm with regard to its input."""
+    """Gradient of layer_norm (`centred`) or rms_norm with regard to its input."""
     if is_grad_enabled():
         dims = tuple(range(-len(shape), 0))
-        scale = ew.rsqrt(rd.var(input, dims, keepdim=True, correction=0) + eps)
-        normal = (input - rd.mean(input, dims, True)) * scale
+        normal, scale = _normal(input, shape, eps, centred)
         g = g if weight is None else g * weight
-        return (g - rd.mean(g, dims, True) - normal * rd.mean(g * normal, dims, True)) * scale
-    n = math.prod(shape)
+        if centred:
+            g = g - rd.mean(g, dims, True)
+        return (g - normal * rd.mean(g * normal, dims, True)) * scale
+    n, rows = math.prod(shape), len(kept)
     d, x = contiguous_array(g), contiguous_array(input)
-    result, rows = memory.empty(x.shape, x.dtype), len(mean)
-    w = _affine(weight, n, x.dtype, 1)
-    threads.rowwise(
-        lambda d, x, m, s, out: rk.layer_norm_grad(d, x, w, m, s, out), x.size, rows,
-        d.reshape(rows, n), x.reshape(rows, n), mean, rstd, result.reshape(rows, n),
-    )  # fmt: skip
+    w = np.ones(n, x.dtype) if weight is None else contiguous_array(weight).reshape(n)
+    result = memory.empty_like(x)
+    kernel = rk.layer_norm_grad if centred else rk.rms_norm_grad
+    d, x, into = d.reshape(rows, n), x.reshape(rows, n), result.reshape(rows, n)
+    threads.ranges(kernel, x.size, rows, lambda i: (d[i], x[i], w, kept[i], into[i]))
     return Tensor(result)
 
 
-def layer_norm_weight_grad(
-    g: Tensor, input: Tensor, shape: tuple[int, ...], eps: float, mean: Any, rstd: Any
+def row_norm_weight_grad(
+    g: Tensor, input: Tensor, shape: tuple[int, ...], eps: float, kept: Any, centred: bool
 ) -> Tensor:
-    """Gradient of layer_norm with regard to its weight."""
-    lead = tuple(range(input.ndim - len(shape)))
+    """Gradient of layer_norm (`centred`) or rms_norm with regard to its weight."""
     if is_grad_enabled():
-        dims = tuple(range(-len(shape), 0))
-        normal = input - rd.mean(input, dims, True)
-        normal = normal * ew.rsqrt(rd.var(input, dims, keepdim=True, correction=0) + eps)
-        return rd.sum(g * normal, lead) if lead else g * normal
-    n, rows = math.prod(shape), len(mean)
+        lead = tuple(range(input.ndim - len(shape)))
+        product = g * _normal(input, shape, eps, centred)[0]
+        return rd.sum(product, lead) if lead else product
+    n, rows = math.prod(shape), len(kept)
     result = np.zeros(n, g._array.dtype)
-    d, x = contiguous_array(g).reshape(rows, n), contiguous_array(input).reshape(rows, n)
-    rk.layer_norm_weight_grad(d, x, mean, rstd, result)
+    rk.layer_norm_weight_grad(
+        contiguous_array(g).reshape(rows, n), contiguous_array(input).reshape(rows, n), kept, result
+    )
     return Tensor(result.reshape(shape))
 
 
-def layer_norm_bias_grad(g: Tensor, shape: tuple[int, ...]) -> Tensor:
+def row_norm_bias_grad(g: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Gradient of layer_norm with regard to its bias."""
     lead = tuple(range(g.ndim - len(shape)))
     return rd.sum(g, lead) if lead else g
 
 
+def normalize(input: Tensor, p: float = 2.0, dim: int | tuple[int, ...] = 1, eps: float = 1e-12) -> Tensor:
+    """`input` over its `p`-norm along `dim`, which is taken as at least `eps`."""
+    return input / ew.clamp(rd.norm(need_tensor(normalize, input), p, dim, True), min=eps)
+
+
 __all__ = [
-    "log_softmax", "softmax",
+    "layer_norm", "log_softmax", "rms_norm", "softmax",
 ]  # fmt: skip
 METHODS = (
     log_softmax, softmax,

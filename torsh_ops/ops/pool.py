@@ -9,18 +9,23 @@ from torsh_ops import memory, threads
 from torsh_ops.autograd import define_grad, is_grad_enabled, record
 from torsh_ops.errors import ArgumentError, DTypeError, ShapeError
 from torsh_ops.kernels import pool as kernels
+from torsh_ops.kernels import pool_tile
+from torsh_ops.kernels.conv_emit import lanes_of
 from torsh_ops.ops.dispatch import contiguous_array, need_tensor
 from torsh_ops.ops.windows import Pair, hashable, pair
 from torsh_ops.tensor import Tensor
 
+Tile = tuple[int, int, int] | None
+
 
 class _Windows(NamedTuple):
-    """Where windows are averaged: bounds (2, outputs) and scale (outputs,) by row and by column."""
+    """Where windows are averaged: bounds (2, outputs) and scale (outputs,) by row and by column; for `pool_tile`."""
 
     row_bounds: np.ndarray
     column_bounds: np.ndarray
     row_scale: np.ndarray
     column_scale: np.ndarray
+    tile: Tile = None
 
     @property
     def out(self) -> Pair:
@@ -43,11 +48,14 @@ def max_pool2d(
     """
     planes = _planes(max_pool2d, input)
     how = (hashable(kernel_size), hashable(stride), hashable(padding), hashable(dilation), ceil_mode)
-    out, tables, four = _max_windows(input.shape[-2:], *how)
+    out, tables, tile = _max_windows(input.shape[-2:], *how)
     result = memory.empty((*input.shape[:-2], *out), planes.dtype)
     flat = result.reshape(len(planes), *out)
     if not return_indices and not (input.requires_grad and is_grad_enabled()):
-        kernel = kernels.maximum_of_four if four else lambda x, y: kernels.maximum(x, *tables, y)
+        if tile:
+            kernel = lambda x, y: pool_tile.maximum(x, *tile, lanes_of(x.itemsize), y)  # noqa: E731
+        else:
+            kernel = lambda x, y: kernels.maximum(x, *tables, y)  # noqa: E731
         threads.rowwise(kernel, planes.size, len(planes), planes, flat)
         return Tensor(result)
     # Of the width of float32, so that both fit the same vectors (3x).
@@ -88,28 +96,65 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     Output i covers rows floor(i * h / oh) to ceil((i + 1) * h / oh).
     """
     _planes(adaptive_avg_pool2d, input)
-    wanted = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size, output_size)
-    if len(wanted) != 2 or not all(n is None or (isinstance(n, int) and n > 0) for n in wanted):
-        raise ArgumentError(f"adaptive_avg_pool2d: output_size must be one or two positive ints, but got {output_size}")
-    out = tuple(size if n is None else n for n, size in zip(wanted, input.shape[-2:], strict=True))
+    if output_size in (1, (1, 1)):
+        return input.mean((-2, -1), keepdim=True)
+    out = _wanted(adaptive_avg_pool2d, output_size, input.shape[-2:])
     return _average(input, _even_windows(input.shape[-2:], out, input._array.dtype))
 
 
+def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
+    """Largest element of the windows of `adaptive_avg_pool2d`; NaN wins. Indices are as those of `max_pool2d`."""
+    planes = _planes(adaptive_max_pool2d, input)
+    out = _wanted(adaptive_max_pool2d, output_size, input.shape[-2:])
+    windows = _even_windows(input.shape[-2:], out, planes.dtype)
+    result = memory.empty((*input.shape[:-2], *out), planes.dtype)
+    where = memory.empty(result.shape, np.dtype(np.int32))
+    flat = (len(planes), *out)
+    threads.rowwise(
+        lambda x, y, at: kernels.maximum_within(x, windows.row_bounds, windows.column_bounds, y, at), planes.size,
+        len(planes), planes, result.reshape(flat), where.reshape(flat),
+    )  # fmt: skip
+    indices = Tensor(where)
+    values = record(max_pool2d, Tensor(result), (input, indices))
+    return (values, indices.long()) if return_indices else values
+
+
+def _wanted(op: Any, output_size: Any, size: tuple[int, ...]) -> Pair:
+    wanted = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size, output_size)
+    if len(wanted) != 2 or not all(n is None or (isinstance(n, int) and n > 0) for n in wanted):
+        raise ArgumentError(f"{op.__name__}: output_size must be one or two positive ints, but got {output_size}")
+    height, width = (have if n is None else n for n, have in zip(wanted, size, strict=True))
+    return height, width
+
+
 def _average(input: Tensor, windows: _Windows) -> Tensor:
-    result = _run(kernels.average, input, windows, windows.out)
+    result = _run(_tiled_average if windows.tile else _plain_average, input, windows, windows.out)
     return record(_average, result, (input, windows))
 
 
+def _plain_average(x: np.ndarray, windows: _Windows, out: np.ndarray) -> None:
+    kernels.average(x, *windows[:4], out)
+
+
+def _plain_spread(g: np.ndarray, windows: _Windows, out: np.ndarray) -> None:
+    out.fill(0)
+    kernels.spread(g, *windows[:4], out)
+
+
+def _tiled_average(x: np.ndarray, windows: _Windows, out: np.ndarray) -> None:
+    scales = windows.row_scale, windows.column_scale
+    pool_tile.mean(x, *scales, *windows.tile, lanes_of(x.itemsize), out)  # type: ignore[misc]
+
+
 def _spread(grad: Tensor, windows: _Windows, size: Pair) -> Tensor:
-    return record(_spread, _run(kernels.spread, grad, windows, size), (grad, windows, size))
+    return record(_spread, _run(_plain_spread, grad, windows, size), (grad, windows, size))
 
 
 def _run(kernel: Any, input: Tensor, windows: _Windows, size: Pair) -> Tensor:
     array = contiguous_array(input)
     result = memory.empty((*input.shape[:-2], *size), array.dtype)
-    result.fill(0)
     planes, out = array.reshape(-1, *array.shape[-2:]), result.reshape(-1, *size)
-    threads.rowwise(lambda x, y: kernel(x, *windows, y), max(array.size, result.size), len(planes), planes, out)
+    threads.rowwise(lambda x, y: kernel(x, windows, y), max(array.size, result.size), len(planes), planes, out)
     return Tensor(result)
 
 
@@ -168,17 +213,22 @@ def _count(size: int, reach: int, stride: int, padding: int, ceil_mode: bool) ->
     return count
 
 
+def _tile(kernel: Pair, stride: Pair, padding: Pair) -> Tile:
+    """Side, rows above and columns before the first window, where `pool_tile` has a kernel for these windows."""
+    return (kernel[0], *padding) if kernel in ((2, 2), (3, 3)) and stride == (2, 2) else None
+
+
 @lru_cache(maxsize=512)
 def _max_windows(
     size: Pair, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
-) -> tuple[Pair, tuple[int, int, np.ndarray, np.ndarray], bool]:
-    """Output size; stride and the offsets of a window's rows and columns; whether windows are 2x2, side by side."""
+) -> tuple[Pair, tuple[int, int, np.ndarray, np.ndarray], Tile]:
+    """Output size; stride and the offsets of a window's rows and columns; what `pool_tile` needs."""
     kernel, stride, padding, dilation = _numbers(kernel, stride, padding, dilation)
     reach = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
     height, width = (_count(n, r, s, p, ceil_mode) for n, r, s, p in zip(size, reach, stride, padding, strict=True))
     rows, columns = (np.arange(k, dtype=np.int64) * d - p for k, d, p in zip(kernel, dilation, padding, strict=True))
-    four = (kernel, stride, padding, dilation, ceil_mode) == ((2, 2), (2, 2), (0, 0), (1, 1), False)
-    return (height, width), (*stride, rows, columns), four
+    tile = _tile(kernel, stride, padding) if dilation == (1, 1) else None
+    return (height, width), (*stride, rows, columns), tile
 
 
 @lru_cache(maxsize=512)
@@ -195,7 +245,8 @@ def _mean_windows(
     if divisor == 0:
         raise ArgumentError("divisor must be not zero")
     kernel, stride, padding, _ = _numbers(kernel, stride, padding, 1)
-    bounds, scales = [], []
+    bounds: list[np.ndarray] = []
+    scales: list[np.ndarray] = []
     for n, k, s, p in zip(size, kernel, stride, padding, strict=True):
         begin = np.arange(_count(n, k, s, p, ceil_mode), dtype=np.int64) * s - p
         end = np.minimum(begin + k, n + p)
@@ -205,7 +256,9 @@ def _mean_windows(
         scales.append(1 / covered if divisor is None else np.ones(begin.size))
     if divisor is not None:
         scales[0] /= divisor
-    return _Windows(*bounds, *(scale.astype(dtype) for scale in scales))
+    rows, columns = bounds
+    row_scale, column_scale = (scale.astype(dtype) for scale in scales)
+    return _Windows(rows, columns, row_scale, column_scale, _tile(kernel, stride, padding))
 
 
 @lru_cache(maxsize=512)
@@ -214,7 +267,9 @@ def _even_windows(size: Pair, out: Pair, dtype: np.dtype) -> _Windows:
     for n, count in zip(size, out, strict=True):
         i = np.arange(count, dtype=np.int64)
         bounds.append(np.stack([i * n // count, -(-(i + 1) * n // count)]))
-    return _Windows(*bounds, *((1 / (b[1] - b[0])).astype(dtype) for b in bounds))
+    rows, columns = bounds
+    row_scale, column_scale = ((1 / (b[1] - b[0])).astype(dtype) for b in bounds)
+    return _Windows(rows, columns, row_scale, column_scale)
 
 
 define_grad(max_pool2d, lambda g, _x, indices, *_how: _scatter(g, indices, _x.shape))
@@ -222,3 +277,5 @@ define_grad(_scatter, lambda g, _g, indices, _size: _gather(g, indices))
 define_grad(_gather, lambda g, _x, indices: _scatter(g, indices, _x.shape))
 define_grad(_average, lambda g, _x, windows: _spread(g, windows, _x.shape[-2:]))
 define_grad(_spread, lambda g, _g, windows, _size: _average(g, windows))
+
+__all__ = ["max_pool2d"]

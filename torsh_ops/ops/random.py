@@ -1,45 +1,95 @@
 """Random numbers. Functions take a `generator`, or use one documented default that `manual_seed` seeds.
 
-The streams are PCG64's by way of NumPy: reproducible from the seed on any machine, not PyTorch's.
+The streams are Philox 4x32-10's (see `torsh_ops.kernels.random`), not PyTorch's: what is drawn depends on the seed and
+on what was drawn before, never on the number of threads or the machine. It vectorises, which NumPy's PCG64 does not:
+1 Mi uniform float32 numbers take 0.6 ms against 2.3 ms, as many normal ones 1.0 ms against 11.8 ms.
 """
 
-from collections.abc import Sequence
+import os
+import threading
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from torsh_ops import dtypes, memory
+from torsh_ops import dtypes, memory, threads
 from torsh_ops.dtypes import as_dtype
-from torsh_ops.errors import ArgumentError, DTypeError
+from torsh_ops.errors import ArgumentError, DTypeError, OperandError
+from torsh_ops.kernels import random as rk
 from torsh_ops.ops.creation import Size, finish, float_dtype, shape_of
+from torsh_ops.ops.dispatch import check_writable, need_tensor
 from torsh_ops.tensor import Tensor
+from torsh_ops.tensor import device as make_device
+
+_WORDS = 1 << 64
+_FLOAT32 = np.dtype(np.float32)
+_BOOL = np.dtype(bool)
+
+# Two threads that draw from one generator must not get the same numbers.
+_lock = threading.Lock()
+
+
+def _forget() -> None:
+    global _lock
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forget)
 
 
 class Generator:
-    """A source of random numbers with a seed and a state of its own."""
+    """A source of random numbers: a seed, and how many blocks of its stream are spent."""
 
     def __init__(self, device: Any = "cpu") -> None:
-        self.manual_seed(0)
+        self.device = make_device(device)
+        self._set(0, 0)
 
     def manual_seed(self, seed: int) -> "Generator":
-        """Start the stream of `seed` (any integer that is not negative); returns the generator."""
-        if not isinstance(seed, int) or seed < 0:
-            raise ArgumentError(f"a seed must be a non-negative integer, but got {seed!r}")
-        self._seed = seed
-        self.numpy = np.random.Generator(np.random.PCG64(seed))
+        """Start the stream of `seed`, an integer of 64 bits (negative ones count from 2^64 down); return the generator.
+
+        Raises ArgumentError on any other.
+        """
+        if not isinstance(seed, (int, np.integer)) or not -(_WORDS >> 1) <= seed < _WORDS:
+            raise ArgumentError(f"a seed must be an integer from -2^63 to 2^64 - 1, but got {seed!r}")
+        self._set(int(seed) % _WORDS, 0)
         return self
+
+    def _set(self, seed: int, spent: int) -> None:
+        self._seed, self._spent = seed, spent
+        # As a signed number of 64 bits, as kernels take it.
+        self._key = seed - _WORDS if seed >= _WORDS >> 1 else seed
+
+    def seed(self) -> int:
+        """Start the stream of a seed from the operating system, and return it."""
+        self.manual_seed(int.from_bytes(os.urandom(8), "little"))
+        return self._seed
 
     def initial_seed(self) -> int:
         """Return the seed of the running stream."""
         return self._seed
 
-    def get_state(self) -> dict[str, Any]:
-        """Return the stream's position, for `set_state`."""
-        return dict(self.numpy.bit_generator.state)
+    def get_state(self) -> Tensor:
+        """Return the stream's position, for `set_state`: an int64 tensor of the seed and the number of blocks spent."""
+        return Tensor(np.array([self.key(), self._spent], np.int64))
 
-    def set_state(self, state: dict[str, Any]) -> None:
+    def set_state(self, new_state: Tensor) -> "Generator":
         """Go back to a position that `get_state` gave."""
-        self.numpy.bit_generator.state = state
+        if not (isinstance(new_state, Tensor) and new_state.shape == (2,) and new_state.dtype is dtypes.int64):
+            raise OperandError(f"a generator's state is an int64 tensor of 2 elements, but got {new_state!r}")
+        seed, spent = new_state.tolist()
+        self._set(seed % _WORDS, spent)
+        return self
+
+    def key(self) -> int:
+        """Return the seed as a signed number of 64 bits, as kernels take it."""
+        return self._key
+
+    def take(self, blocks: int) -> int:
+        """Spend `blocks` of the stream; return the number of the first."""
+        with _lock:
+            start = self._spent
+            self._spent += blocks
+        return start
 
 
 default_generator = Generator()
@@ -50,13 +100,97 @@ def manual_seed(seed: int) -> Generator:
     return default_generator.manual_seed(seed)
 
 
-def _source(generator: Generator | None) -> np.random.Generator:
-    return (default_generator if generator is None else generator).numpy
+def seed() -> int:
+    """Seed the default generator from the operating system, and return the seed."""
+    return default_generator.seed()
+
+
+def initial_seed() -> int:
+    """Return the seed of the default generator."""
+    return default_generator.initial_seed()
+
+
+def get_rng_state() -> Tensor:
+    """Return the position of the default generator."""
+    return default_generator.get_state()
+
+
+def set_rng_state(new_state: Tensor) -> None:
+    """Put the default generator at a position that `get_rng_state` gave."""
+    default_generator.set_state(new_state)
+
+
+def draw(
+    kernel: Callable[..., Any],
+    array: np.ndarray,
+    generator: Generator | None,
+    *parameters: Any,
+    group: int = rk.GROUP,
+) -> np.ndarray:
+    """Fill the C-contiguous `array` from the stream by a kernel that makes `group` elements of 16 blocks."""
+    source = default_generator if generator is None else generator
+    n = array.size
+    whole = n // group
+    groups = whole if whole * group == n else whole + 1
+    start, key = source.take(groups * rk.LANES), source.key()
+    if whole == groups and threads.count == 1:
+        kernel(key, *parameters, array, start)
+        return array
+    row = array.reshape(-1)
+    if whole:
+        # A range of groups knows from its own number where in the stream it is.
+        firsts = np.arange(start, start + whole * rk.LANES, rk.LANES)
+        threads.rowwise(
+            lambda out, first: kernel(key, *parameters, out, int(first[0])),
+            n, whole, row[: whole * group].reshape(whole, group), firsts,
+        )  # fmt: skip
+    if whole < groups:
+        rest = np.empty(group, array.dtype)
+        kernel(key, *parameters, rest, start + whole * rk.LANES)
+        row[whole * group :] = rest[: n - whole * group]
+    return array
+
+
+def uniform_into(array: np.ndarray, generator: Generator | None, low: float = 0.0, high: float = 1.0) -> np.ndarray:
+    """Fill a contiguous floating-point array uniformly from [low, high)."""
+    top = 1.0  # never reached from [0, 1)
+    if (low, high) != (0.0, 1.0):
+        top = float(np.nextafter(array.dtype.type(high), array.dtype.type(low)))
+    kernel, group = (rk.uniform_f32, rk.GROUP) if array.dtype is _FLOAT32 else (rk.uniform_f64, rk.HALF)
+    return draw(kernel, array, generator, float(low), float(high) - float(low), top, group=group)
+
+
+def normal_into(array: np.ndarray, generator: Generator | None, mean: float = 0.0, std: float = 1.0) -> np.ndarray:
+    """Fill a contiguous floating-point array from the normal distribution."""
+    if array.dtype is _FLOAT32:
+        return draw(rk.normal_f32, array, generator, float(mean), float(std))
+    # Box and Muller 1958, on as many pairs as it takes; 1 - u is never 0.
+    half = -(-array.size // 2)
+    u = uniform_into(np.empty(2 * half), generator)
+    radius, turn = np.sqrt(-2.0 * np.log1p(-u[:half])), 2 * np.pi * u[half:]
+    row = array.reshape(-1)
+    row[:half], row[half:] = radius * np.cos(turn), (radius * np.sin(turn))[: array.size - half]
+    if (mean, std) != (0.0, 1.0):
+        row *= std
+        row += mean
+    return array
+
+
+def integers_into(array: np.ndarray, generator: Generator | None, low: int, count: int) -> np.ndarray:
+    """Fill a contiguous int64 array with `low` plus numbers below `count`."""
+    if count <= 1 << 32:
+        return draw(rk.integers, array, generator, low, count, group=rk.HALF)
+    draw(rk.longs, array, generator, group=rk.HALF)
+    bits = array.view(np.uint64)
+    if count < _WORDS:
+        bits %= np.uint64(count)
+    bits += np.uint64(low % _WORDS)
+    return array
 
 
 def _real(dtype: Any) -> np.dtype:
     np_dtype = float_dtype(dtype)
-    if np_dtype.kind != "f":
+    if np_dtype.kind not in "fc":
         raise DTypeError(f"random real numbers need a floating-point dtype, but got {as_dtype(dtype)}; see randint")
     return np_dtype
 
@@ -68,9 +202,9 @@ def rand(
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """Return a tensor of `size` drawn uniformly from [0, 1)."""
+    """Return a tensor of `size` drawn uniformly from [0, 1); both parts of complex numbers are."""
     array = memory.empty(shape_of(size), _real(dtype))
-    _source(generator).random(dtype=array.dtype.type, out=array)
+    uniform_into(array if array.dtype.kind == "f" else array.reshape(-1).view(array.real.dtype), generator)
     return finish(array, device, requires_grad)
 
 
@@ -81,20 +215,43 @@ def randn(
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """Return a tensor of `size` drawn from the standard normal distribution."""
+    """Return a tensor of `size` drawn from the standard normal distribution; complex numbers have variance 1."""
     array = memory.empty(shape_of(size), _real(dtype))
-    _source(generator).standard_normal(dtype=array.dtype.type, out=array)
+    if array.dtype.kind == "f":
+        normal_into(array, generator)
+    else:
+        normal_into(array.reshape(-1).view(array.real.dtype), generator, 0.0, 0.5**0.5)
     return finish(array, device, requires_grad)
 
 
-def rand_like(input: Tensor, *, generator: Generator | None = None, dtype: Any = None) -> Tensor:
+def rand_like(
+    input: Tensor,
+    *,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """`rand` in the shape and dtype of `input`."""
-    return rand(input.shape, generator=generator, dtype=dtype or input.dtype)
+    if dtype is None and isinstance(input, Tensor) and input.is_floating_point():
+        return finish(uniform_into(memory.empty_like(input._array), generator), device, requires_grad)
+    kind = need_tensor(rand_like, input).dtype if dtype is None else dtype
+    return rand(input.shape, generator=generator, dtype=kind, device=device, requires_grad=requires_grad)
 
 
-def randn_like(input: Tensor, *, generator: Generator | None = None, dtype: Any = None) -> Tensor:
+def randn_like(
+    input: Tensor,
+    *,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """`randn` in the shape and dtype of `input`."""
-    return randn(input.shape, generator=generator, dtype=dtype or input.dtype)
+    if dtype is None and isinstance(input, Tensor) and input.is_floating_point():
+        return finish(normal_into(memory.empty_like(input._array), generator), device, requires_grad)
+    kind = need_tensor(randn_like, input).dtype if dtype is None else dtype
+    return randn(input.shape, generator=generator, dtype=kind, device=device, requires_grad=requires_grad)
 
 
 def randint(
@@ -105,6 +262,7 @@ def randint(
     generator: Generator | None = None,
     dtype: Any = None,
     device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """Return integers drawn uniformly from [low, high); `randint(high, size)` starts at 0. int64 unless `dtype`."""
     if size is None:
@@ -114,29 +272,99 @@ def randint(
     if not isinstance(high, int) or low >= high:
         raise ArgumentError(f"randint expects low < high, but got low={low} and high={high}")
     wanted = dtypes.int64 if dtype is None else as_dtype(dtype)
-    array = _source(generator).integers(low, high, size=shape_of((size,)), dtype=np.int64)
-    return finish(array.astype(wanted.numpy, copy=False), device, False)
+    array = memory.empty(shape_of((size,)), dtypes.int64.numpy)
+    integers_into(array, generator, low, high - low)
+    return finish(array.astype(wanted.numpy, copy=False), device, requires_grad)
 
 
-def randperm(n: int, *, generator: Generator | None = None, dtype: Any = None, device: Any = None) -> Tensor:
-    """Return the integers 0 to n - 1 in random order; int64 unless `dtype`."""
+def randint_like(
+    input: Tensor, low: int, high: int | None = None, *, generator: Generator | None = None, dtype: Any = None
+) -> Tensor:
+    """`randint` in the shape and dtype of `input`."""
+    if high is None:
+        low, high = 0, low
+    kind = need_tensor(randint_like, input).dtype if dtype is None else dtype
+    return randint(low, high, input.shape, generator=generator, dtype=kind)
+
+
+def randperm(
+    n: int,
+    *,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Return the integers 0 to n - 1 in random order; int64 unless `dtype`. Raises ArgumentError on a negative `n`."""
+    if not isinstance(n, int) or n < 0:
+        raise ArgumentError(f"randperm: n must be a non-negative integer, but got {n!r}")
     wanted = dtypes.int64 if dtype is None else as_dtype(dtype)
-    return finish(_source(generator).permutation(n).astype(wanted.numpy, copy=False), device, False)
+    source = default_generator if generator is None else generator
+    array = memory.empty((n,), dtypes.int64.numpy)
+    start = source.take(-(-n // rk.HALF) * rk.LANES)
+    rk.permutation(source.key(), np.empty(rk.HALF, np.int64), array, start)
+    return finish(array.astype(wanted.numpy, copy=False), device, requires_grad)
+
+
+def fill_by(
+    op: Callable[..., Any], self: Tensor, fill: Callable[[np.ndarray], Any], np_dtype: np.dtype | None = None
+) -> Tensor:
+    """Let `fill` write a contiguous array of `np_dtype` (the tensor's own unless given) and put it into `self`."""
+    check_writable(op, self)
+    own = self._array
+    target = (
+        own if own.flags.c_contiguous and np_dtype in (None, own.dtype) else np.empty(own.shape, np_dtype or own.dtype)
+    )
+    fill(target)
+    if target is not own:
+        own[...] = target
+    self._bump()
+    return self
+
+
+def _need_floating(op: Callable[..., Any], self: Tensor) -> None:
+    if not self.is_floating_point():
+        raise DTypeError(f"{op.__name__} is not implemented for {self.dtype}; use a floating-point tensor or random_")
 
 
 def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None) -> Tensor:
-    """Fill the tensor from the normal distribution."""
-    return self.copy_(randn(self.shape, generator=generator, dtype=self.dtype) * std + mean)
+    """Fill the tensor from the normal distribution. Raises ArgumentError when `std` is negative."""
+    _need_floating(normal_, self)
+    if not std >= 0:
+        raise ArgumentError(f"normal_ expects std >= 0.0, but found std {std}")
+    return fill_by(normal_, self, lambda array: normal_into(array, generator, mean, std))
 
 
 def uniform_(self: Tensor, a: float = 0.0, b: float = 1.0, *, generator: Generator | None = None) -> Tensor:
-    """Fill the tensor uniformly from [a, b)."""
-    return self.copy_(rand(self.shape, generator=generator, dtype=self.dtype) * (b - a) + a)
+    """Fill the tensor uniformly from [a, b). Raises ArgumentError when `a` is above `b`."""
+    _need_floating(uniform_, self)
+    if not a <= b:
+        raise ArgumentError(f"uniform_ expects to return a [from, to) range, but found from={a} > to={b}")
+    return fill_by(uniform_, self, lambda array: uniform_into(array, generator, a, b))
+
+
+def random_(self: Tensor, a: int = 0, to: int | None = None, *, generator: Generator | None = None) -> Tensor:
+    """Fill the tensor with whole numbers from [a, to), or [0, a) of one argument.
+
+    Without arguments they go as far as the dtype has all of them: 2^24 for float32, 2^53 for float64. Raises
+    ArgumentError on an empty range.
+    """
+    kind = self._array.dtype
+    if to is None and a:
+        a, to = 0, a
+    if to is None:
+        to = 2 if kind == _BOOL else np.iinfo(kind).max if kind.kind == "i" else 1 << np.finfo(kind).nmant + 1
+        to += kind.kind == "f"
+    if a >= to:
+        raise ArgumentError(f"random_ expects 'from' to be less than 'to', but got from={a} >= to={to}")
+    count = to - a
+    return fill_by(random_, self, lambda array: integers_into(array, generator, a, count), np.dtype(np.int64))
 
 
 __all__ = [
-    "Generator", "default_generator", "manual_seed", "rand", "rand_like", "randint", "randn", "randn_like", "randperm",
+    "Generator", "default_generator", "get_rng_state", "initial_seed", "manual_seed", "rand", "rand_like", "randint",
+    "randint_like", "randn", "randn_like", "randperm", "seed", "set_rng_state",
 ]  # fmt: skip
 METHODS = (
-    normal_, uniform_,
+    normal_, random_, uniform_,
 )  # fmt: skip

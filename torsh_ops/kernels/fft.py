@@ -1,0 +1,353 @@
+"""Fourier transforms of a power of two of points, on 16 neighbours at a time.
+
+A panel is n rows of 16 complex numbers, real and imaginary parts apart; its columns are transformed together by
+Stockham's passes (Cochran et al. 1967: no reordering) of radix 8 and 4. A row of n = a b >= 256 points is seen as a
+matrix (a, b): its columns are transformed, turned by exp(-2 pi i j k / n), transposed, and transformed again (Gentleman
+and Sande 1966); shorter rows are transposed and transformed 16 at a time. Swapping the parts makes it the inverse.
+
+`plan` holds the sizes, `table` the roots of unity: see `torsh_ops.ops.fft_plan`. `work` is room for what is between.
+"""
+
+import numpy as np
+from numba import njit
+
+from torsh_ops.kernels.fft_emit import (
+    address,
+    close4,
+    close8,
+    join_half,
+    join_pairs,
+    middle4,
+    middle8,
+    open4,
+    open8,
+    pairs4,
+    pairs8,
+    reals,
+    split_half,
+    split_pairs,
+    turn,
+    twisted4,
+    twisted8,
+)
+from torsh_ops.kernels.vector import FORCED, SERIAL, flat, span
+
+LANES = 16
+_LANES = np.int64(16)
+
+
+# Where a panel comes from and where it goes to. Numba compiles a function again for each literal number that it is
+# called with, but not for these.
+PARTS, PAIRS, TWISTED = np.int64(0), np.int64(1), np.int64(2)
+_NONE, _ONE = np.int64(0), np.int64(1)
+
+
+@njit(**FORCED)
+def _radix(n):
+    """The radix of the first pass over n points, a power of two from 4 on: 8 unless that would leave 2."""
+    return 4 if n == 4 or n == 16 else 8
+
+
+@njit(**SERIAL)
+def _pass(like, source, swapped, radix, m, s, x, xi, xs, y, yi, ys, w, wi):
+    """One of Stockham's passes but the last: `m` groups of `s` small transforms."""
+    x_step, y_step, size = m * s * xs, s * ys, ys // LANES
+    for p in range(m):
+        for q in range(s):
+            at, to = (p * s + q) * xs, (p * radix * s + q) * ys
+            if source == PAIRS:
+                if radix == 8:
+                    open8(like, swapped, x + at, xi, x_step, y + to, yi + to, y_step, w, wi, 0, 0)
+                else:
+                    open4(like, swapped, x + at, xi, x_step, y + to, yi + to, y_step, w, wi, 0, 0)
+            elif radix == 8:
+                middle8(like, swapped, x + at, xi + at, x_step, y + to, yi + to, y_step, w, wi, 0, 0)
+            else:
+                middle4(like, swapped, x + at, xi + at, x_step, y + to, yi + to, y_step, w, wi, 0, 0)
+        w += (radix - 1) * size
+        wi += (radix - 1) * size
+
+
+@njit(**SERIAL)
+def _last_pass(like, target, swapped, radix, s, x, xi, xs, y, yi, ys, a, b, c, d):
+    """The last pass, of `s` small transforms."""
+    x_step, y_step, small = s * xs, s * ys, ys // LANES
+    for q in range(s):
+        at, to, number = q * xs, q * ys, q * small
+        if target == PAIRS:
+            if radix == 8:
+                pairs8(like, swapped, x + at, xi + at, x_step, y + to, yi, y_step, 0, 0, 0, 0)
+            else:
+                pairs4(like, swapped, x + at, xi + at, x_step, y + to, yi, y_step, 0, 0, 0, 0)
+        elif target == PARTS:
+            if radix == 8:
+                close8(like, swapped, x + at, xi + at, x_step, y + to, yi + to, y_step, 0, 0, 0, 0)
+            else:
+                close4(like, swapped, x + at, xi + at, x_step, y + to, yi + to, y_step, 0, 0, 0, 0)
+        elif radix == 8:
+            twisted8(
+                like, swapped, x + at, xi + at, x_step, y + to, yi + to, y_step, a + to, b + to, c + number, d + number
+            )
+        else:
+            twisted4(
+                like, swapped, x + at, xi + at, x_step, y + to, yi + to, y_step, a + to, b + to, c + number, d + number
+            )
+
+
+@njit(**SERIAL)
+def _panel(like, size, swapped, n, source, x, xi, xs, target, y, yi, ys, room, w, a, b, c, d):
+    """Transform `n` >= 16 rows of 16 from x to y, which may be the same; `room` is for two panels.
+
+    PAIRS have their parts side by side, exchanged where `swapped`; a TWISTED target is multiplied by the vectors at a
+    and b and the numbers at c and d, one of each for a row.
+    """
+    row = LANES * size
+    here, there = room, room + 2 * n * row
+    wi, part, left, s = w + (n - 1) * size, n * row, n, _ONE
+    while left > 8:
+        radix = _radix(left)
+        m = left // radix
+        _pass(like, source, swapped, radix, m, s, x, xi, xs, here, here + part, row, w, wi)
+        source, x, xi, xs = PARTS, here, here + part, row
+        here, there = there, here
+        w += m * (radix - 1) * size
+        wi += m * (radix - 1) * size
+        left, s = m, s * radix
+    _last_pass(like, target, swapped, left, s, x, xi, xs, y, yi, ys, a, b, c, d)
+
+
+@njit(**SERIAL)
+def _transpose(like, size, rows, columns, x, y):
+    """Write the transpose of a matrix; both sizes are multiples of 16."""
+    for i in range(0, rows, LANES):
+        for j in range(0, columns, LANES):
+            turn(like, x + (i * columns + j) * size, columns * size, y + (j * rows + i) * size, rows * size)
+
+
+@njit(**SERIAL)
+def _long_row(like, size, swapped, a, b, source, x, xi, target, y, yi, room, table):
+    """Transform one row of `a * b` points, in parts or pairs; `room` is for the matrix and three panels."""
+    n, row = a * b, LANES * size
+    width = size if source == PARTS else 2 * size
+    out_width = size if target == PARTS else 2 * size
+    tr, ti = room, room + n * size
+    panel = ti + n * size
+    pi = panel + a * row
+    second = table + 2 * (a - 1) * size
+    vectors = second + 2 * (b - 1) * size
+    numbers = vectors + 2 * a * row
+    for k in range(0, b, LANES):
+        number = numbers + k // LANES * a * size
+        _panel(
+            like, size, swapped, a, source, x + k * width, xi + k * width, b * width, TWISTED, panel, pi, row,
+            pi + a * row, table, vectors, vectors + a * row, number, number + n // LANES * size,
+        )  # fmt: skip
+        for i in range(0, a, LANES):
+            turn(like, panel + i * row, row, tr + (k * a + i) * size, a * size)
+            turn(like, pi + i * row, row, ti + (k * a + i) * size, a * size)
+    for k in range(0, a, LANES):
+        _panel(
+            like, size, swapped, b, PARTS, tr + k * size, ti + k * size, a * size, target, y + k * out_width,
+            yi + k * out_width, a * out_width, panel, second, _NONE, _NONE, _NONE, _NONE,
+        )  # fmt: skip
+
+
+@njit(**FORCED)
+def _split(x, re, im):
+    n, like, size = re.size, x.dtype.type(1), x.itemsize
+    whole = n // LANES * LANES
+    for i in range(0, whole, LANES):
+        split_pairs(like, address(x) + 2 * i * size, address(re) + i * size, address(im) + i * size)
+    for i in range(whole, n):
+        re[i], im[i] = x[2 * i], x[2 * i + 1]
+
+
+@njit(**FORCED)
+def _join(re, im, out, scale):
+    n, size = re.size, out.itemsize
+    whole = n // LANES * LANES
+    for i in range(0, whole, LANES):
+        join_pairs(scale, address(re) + i * size, address(im) + i * size, address(out) + 2 * i * size)
+    for i in range(whole, n):
+        out[2 * i], out[2 * i + 1] = re[i] * scale, im[i] * scale
+
+
+@njit(**FORCED)
+def _join_half(re, im, cos, sin, out, scale):
+    """The first half of the transform of 2 h real numbers, from that of h pairs of them (Sorensen et al. 1987).
+
+    h is a multiple of 16. Number 0 of the first vector comes out wrong, having no partner, and is put right after.
+    """
+    h, size, half = re.size, out.itemsize, scale * out.dtype.type(0.5)
+    x, y = address(re), address(im)
+    for k in range(0, h, LANES):
+        end = (h - k - LANES + 1) * size
+        join_half(
+            half, x + k * size, y + k * size, x + end, y + end, address(cos) + k * size, address(sin) + k * size,
+            address(out) + 2 * k * size,
+        )  # fmt: skip
+    out[0], out[1] = (re[0] + im[0]) * scale, out.dtype.type(0)
+    out[2 * h], out[2 * h + 1] = (re[0] - im[0]) * scale, out.dtype.type(0)
+
+
+@njit(**FORCED)
+def _split_half(x, cos, sin, re, im):
+    """The reverse of `_join_half`, doubled; the imaginary parts of the first and the last number do not count."""
+    h, size, like = re.size, x.itemsize, x.dtype.type(1)
+    at = address(x)
+    for k in range(0, h, LANES):
+        split_half(
+            like, at + 2 * k * size, at + 2 * (h - k - LANES + 1) * size, address(cos) + k * size,
+            address(sin) + k * size, address(re) + k * size, address(im) + k * size,
+        )  # fmt: skip
+    re[0], im[0] = x[0] + x[2 * h], x[0] - x[2 * h]
+
+
+# What the rows are before and after.
+COMPLEX, TO_HALF, FROM_HALF = np.int64(0), np.int64(1), np.int64(2)
+
+
+@njit(**SERIAL)
+def _take(kind, x, cos, sin, re, im):
+    """Take a row apart into its real and imaginary parts."""
+    if kind == FROM_HALF:
+        _split_half(flat(x), flat(cos), flat(sin), flat(re), flat(im))
+    else:
+        _split(flat(x), flat(re), flat(im))
+
+
+@njit(**SERIAL)
+def _give(kind, re, im, cos, sin, out, scale):
+    """Put a row together from its real and imaginary parts, times `scale`."""
+    if kind == TO_HALF:
+        _join_half(flat(re), flat(im), flat(cos), flat(sin), flat(out), scale)
+    else:
+        _join(flat(re), flat(im), flat(out), scale)
+
+
+@njit(**SERIAL)
+def rows(x, out, kind, inverse, scale, a, b, table, work):
+    """Transform each row of `a * b` complex numbers (b 1: a short one), times `scale`.
+
+    `x` and `out` are contiguous, of any dimensions. Rows TO_HALF are twice as many real numbers, FROM_HALF come from
+    the first half of the coefficients.
+    """
+    x, out, like, swapped, size = reals(x), reals(out), work.dtype.type(scale), np.int64(inverse), work.itemsize
+    n = a * b
+    width = 2 * n + 2 if kind == FROM_HALF else 2 * n
+    out_width = 2 * n + 2 if kind == TO_HALF else 2 * n
+    count = x.size // width
+    room, tables, turns = address(work), address(table), table.size - 2 * n
+    cos, sin = span(table, turns, n), span(table, turns + n, n)
+    if b == 1:
+        _short_rows(like, size, kind, inverse, n, count, x, out, tables, cos, sin, work)
+        return
+    re, im = span(work, 0, n), span(work, n, n)
+    rest = room + 2 * n * size
+    # In parts, the inverse is had by taking one for the other.
+    pr, pi = (room + n * size, room) if inverse else (room, room + n * size)
+    for r in range(count):
+        row, to = span(x, r * width, width), span(out, r * out_width, out_width)
+        source, x_at, xi_at = PAIRS, address(row), _NONE
+        target, y_at, yi_at = PAIRS, address(to), _NONE
+        if kind == FROM_HALF:
+            _take(kind, row, cos, sin, re, im)
+            source, x_at, xi_at = PARTS, pr, pi
+        if kind == TO_HALF:
+            target, y_at, yi_at = PARTS, pr, pi
+        _long_row(like, size, swapped, a, b, source, x_at, xi_at, target, y_at, yi_at, rest, tables)
+        if kind == TO_HALF:
+            _give(kind, re, im, cos, sin, to, like)
+
+
+@njit(**FORCED)
+def _short_rows(like, size, kind, inverse, n, count, x, out, table, cos, sin, work):
+    room, block, step = address(work), LANES * n, LANES * size
+    part = block * size
+    pr, pi = (room + 3 * part, room + 2 * part) if inverse else (room + 2 * part, room + 3 * part)
+    width, out_width = x.size // count, out.size // count
+    for first in range(0, count, LANES):
+        last = min(first + LANES, count)
+        for r in range(first, last):
+            at = (r - first) * n
+            _take(kind, span(x, r * width, width), cos, sin, span(work, at, n), span(work, block + at, n))
+        _transpose(like, size, _LANES, n, room, room + 2 * part)
+        _transpose(like, size, _LANES, n, room + part, room + 3 * part)
+        _panel(
+            like,
+            size,
+            _NONE,
+            n,
+            PARTS,
+            pr,
+            pi,
+            step,
+            PARTS,
+            pr,
+            pi,
+            step,
+            room + 4 * part,
+            table,
+            _NONE,
+            _NONE,
+            _NONE,
+            _NONE,
+        )
+        _transpose(like, size, n, _LANES, room + 2 * part, room)
+        _transpose(like, size, n, _LANES, room + 3 * part, room + part)
+        for r in range(first, last):
+            at, to = (r - first) * n, span(out, r * out_width, out_width)
+            _give(kind, span(work, at, n), span(work, block + at, n), cos, sin, to, like)
+
+
+@njit(**SERIAL)
+def columns(x, out, outer, n, inverse, scale, table, work):
+    """Transform the middle dimension of contiguous complex numbers (outer, n, inner), times `scale`.
+
+    `out` may be `x`.
+    """
+    x, out, like, swapped, size = reals(x), reals(out), work.dtype.type(scale), np.int64(inverse), work.itemsize
+    width = x.size // (outer * n)
+    room, tables = address(work), address(table)
+    step, block = LANES * size, n * LANES
+    pr, pi = room, room + block * size
+    for o in range(outer):
+        for c in range(0, width, 2 * LANES):
+            start = o * n * width + c
+            lanes = min(LANES, (width - c) // 2)
+            if lanes == LANES:
+                source, target = address(span(x, start, 1)), address(span(out, start, 1))
+                _panel(
+                    like, size, swapped, n, PAIRS, source, _NONE, width * size, PAIRS, target, _NONE, width * size,
+                    room + 2 * block * size, tables, _NONE, _NONE, _NONE, _NONE,
+                )  # fmt: skip
+                continue
+            for i in range(n):
+                at = span(x, start + i * width, 2 * lanes)
+                _take(COMPLEX, at, table, table, span(work, i * LANES, lanes), span(work, block + i * LANES, lanes))
+            xr, xi = (pi, pr) if inverse else (pr, pi)
+            _panel(
+                like,
+                size,
+                _NONE,
+                n,
+                PARTS,
+                xr,
+                xi,
+                step,
+                PARTS,
+                xr,
+                xi,
+                step,
+                room + 2 * block * size,
+                tables,
+                _NONE,
+                _NONE,
+                _NONE,
+                _NONE,
+            )
+            for i in range(n):
+                to = span(out, start + i * width, 2 * lanes)
+                _give(
+                    COMPLEX, span(work, i * LANES, lanes), span(work, block + i * LANES, lanes), table, table, to, like
+                )

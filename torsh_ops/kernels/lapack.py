@@ -1,0 +1,238 @@
+"""LAPACK from OpenBLAS, called from compiled code for each matrix of a batch.
+
+Matrices are row-major, as everywhere here; LAPACK reads them as their transposes. Each kernel says which it
+factors. `info` gets LAPACK's own code of each matrix: 0 where all is well.
+"""
+
+from typing import Any
+
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from torsh_ops.kernels import blas
+from torsh_ops.kernels.vector import SERIAL
+
+_INT32, _INT64, _BYTE = ir.IntType(32), ir.IntType(64), ir.IntType(8)
+
+_PRECISIONS = {types.float32: "s", types.float64: "d", types.complex64: "c", types.complex128: "z"}
+
+# LAPACK's letters.
+LOWER, UPPER, PLAIN, TRANSPOSED, NONE, VECTORS, ALL, THIN = map(ord, "LUNTNVAS")
+RIGHT, UNIT = map(ord, "RU")
+# Rows of a triangle that OpenBLAS solves itself; what is left of larger ones is matrix products.
+BLOCK = 64
+
+
+def _pointer(context: Any, builder: Any, kind: Any, value: Any) -> Any:
+    """What Fortran wants of one argument: an address, of a letter, an int32, a real or an array's first element."""
+    if isinstance(kind, types.Array):
+        return builder.bitcast(context.make_array(kind)(context, builder, value).data, _BYTE.as_pointer())
+    if isinstance(kind, (types.Float, types.Complex)):
+        return builder.bitcast(cgutils.alloca_once_value(builder, value), _BYTE.as_pointer())
+    number = context.cast(builder, value, kind, types.int32)
+    return builder.bitcast(cgutils.alloca_once_value(builder, number), _BYTE.as_pointer())
+
+
+def _routine(name: str, letters: int) -> Any:
+    """Make LAPACK's `name` callable from kernels: ``f((letter, ..., number, ..., array, ...))`` in LAPACK's order.
+
+    The arrays' dtype chooses the precision; `letters` is how many of the arguments are letters, whose lengths
+    Fortran passes at the end.
+    """
+
+    def typed(context: Any, arguments: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            parts = cgutils.unpack_tuple(builder, values[0])
+            pointers = [_pointer(context, builder, k, v) for k, v in zip(arguments.types, parts, strict=True)]
+            kind = ir.FunctionType(ir.VoidType(), [_BYTE.as_pointer()] * len(pointers) + [_INT64] * letters)
+            element = next(k.dtype for k in arguments.types if isinstance(k, types.Array))
+            symbol = f"scipy_{_PRECISIONS[element]}{name}_"
+            function = cgutils.get_or_insert_function(builder.module, kind, symbol)
+            builder.call(function, pointers + [_INT64(1)] * letters)
+            return context.get_dummy_value()
+
+        return types.void(arguments), generate
+
+    return intrinsic(typed)
+
+
+_getrf = _routine("getrf", 0)
+_potrf = _routine("potrf", 1)
+_gelqf = _routine("gelqf", 0)
+_orglq = _routine("orglq", 0)
+_gesdd = _routine("gesdd", 1)
+_syevd = _routine("syevd", 2)
+_geev = _routine("geev", 2)
+_gelsy = _routine("gelsy", 0)
+_gelsd = _routine("gelsd", 0)
+_gels = _routine("gels", 1)
+_trsm = _routine("trsm", 4)
+_trsv = _routine("trsv", 3)
+_gemm = _routine("gemm", 2)
+_getrs = _routine("getrs", 1)
+
+
+@njit(**SERIAL)
+def lu(a, pivots, info):
+    """Factor the transpose of each (m, n) matrix in place; `pivots` are LAPACK's, from 1."""
+    for i in range(a.shape[0]):
+        m, n = a.shape[1], a.shape[2]
+        _getrf((n, m, a[i], n, pivots[i], info[i : i + 1]))
+
+
+@njit(**SERIAL)
+def _substitute(a, upper, transposed, unit, b):
+    """Solve ``a @ x = b``, or with `a` transposed, in place; `a` is (n, n) triangular, `b` (n, columns)."""
+    n, columns = b.shape
+    # LAPACK's view is the transpose: the other triangle, multiplied from the right.
+    triangle = LOWER if upper else UPPER
+    letter = TRANSPOSED if transposed else PLAIN
+    diagonal = UNIT if unit else NONE
+    if columns == 1:
+        _trsv((triangle, PLAIN if transposed else TRANSPOSED, diagonal, n, a, n, b, 1))
+        return
+    one = a.dtype.type(1)
+    down = upper == transposed
+    for step in range(0, n, BLOCK):
+        if down:
+            first, last = step, min(step + BLOCK, n)
+            known, end = 0, first
+        else:
+            first, last = max(n - step - BLOCK, 0), n - step
+            known, end = last, n
+        if end > known:
+            part = a[known:end, first:last] if transposed else a[first:last, known:end]
+            blas.gemm(part, transposed, b[known:end], False, -1.0, 1.0, b[first:last])
+        corner, rows = a[first:last, first:last], b[first:last]
+        _trsm((RIGHT, triangle, letter, diagonal, columns, last - first, one, corner, n, rows, columns))
+
+
+@njit(**SERIAL)
+def substitute(a, upper, transposed, unit, b):
+    """Solve with each triangular matrix (batch, n, n) in place of `b` (batch, n, columns)."""
+    for i in range(b.shape[0]):
+        _substitute(a[i], upper, transposed, unit, b[i])
+
+
+@njit(**SERIAL)
+def solve(a, pivots, b, info):
+    """Solve ``a @ x = b`` in place of `b` (batch, n, columns); the factors take the place of `a`."""
+    n = a.shape[1]
+    for i in range(a.shape[0]):
+        _getrf((n, n, a[i], n, pivots[i], info[i : i + 1]))
+        if info[i]:
+            continue
+        # What was factored is the transpose: a = U' L' P'.
+        _substitute(a[i], False, False, False, b[i])
+        _substitute(a[i], True, False, True, b[i])
+        for row in range(n - 1, -1, -1):
+            other = pivots[i, row] - 1
+            if other != row:
+                for column in range(b.shape[2]):
+                    b[i, row, column], b[i, other, column] = b[i, other, column], b[i, row, column]
+
+
+@njit(**SERIAL)
+def cholesky(a, upper, info):
+    """Replace each symmetric matrix by its factor: L, or U when `upper`; the other triangle becomes 0."""
+    n = a.shape[1]
+    for i in range(a.shape[0]):
+        _potrf((LOWER if upper else UPPER, n, a[i], n, info[i : i + 1]))
+        for row in range(n):
+            if upper:
+                a[i, row, :row] = 0
+            else:
+                a[i, row, row + 1 :] = 0
+
+
+@njit(**SERIAL)
+def qr(a, tau, r, whole, work, info):
+    """Factor each (m, n) matrix by Householder reflections, which take its place below the diagonal, and copy `r`.
+
+    When `whole` the reflections become the orthonormal columns that they make.
+    """
+    m, n = a.shape[1], a.shape[2]
+    for i in range(a.shape[0]):
+        _gelqf((n, m, a[i], n, tau[i], work, work.size, info[i : i + 1]))
+        for row in range(r.shape[1]):
+            for column in range(n):
+                r[i, row, column] = a[i, row, column] if column >= row else 0
+        if whole:
+            _orglq((n, m, tau.shape[1], a[i], n, tau[i], work, work.size, info[i : i + 1]))
+
+
+@njit(**SERIAL)
+def householder(a, tau, work, info):
+    """Replace the reflections of `qr` in each (m, columns) matrix by the orthonormal columns they make."""
+    m, n = a.shape[1], a.shape[2]
+    for i in range(a.shape[0]):
+        _orglq((n, m, tau.shape[1], a[i], n, tau[i], work, work.size, info[i : i + 1]))
+
+
+@njit(**SERIAL)
+def svd(a, job, s, u, vh, work, iwork, info):
+    """Singular values, and by LAPACK's letter `job` vectors, of each (m, n) matrix, which is overwritten."""
+    m, n = a.shape[1], a.shape[2]
+    for i in range(a.shape[0]):
+        j = i if job != NONE else 0
+        arrays = (vh[j], max(n, 1), u[j], max(u.shape[2], 1))
+        _gesdd((job, n, m, a[i], n, s[i], *arrays, work, work.size, iwork, info[i : i + 1]))
+
+
+@njit(**SERIAL)
+def eigh(a, job, triangle, w, work, iwork, info):
+    """Eigenvalues of each symmetric matrix, ascending; with `job` VECTORS the rows of `a` become the eigenvectors."""
+    n = a.shape[1]
+    for i in range(a.shape[0]):
+        _syevd((job, triangle, n, a[i], n, w[i], work, work.size, iwork, iwork.size, info[i : i + 1]))
+
+
+@njit(**SERIAL)
+def eig(a, job, real, imaginary, vectors, work, info):
+    """Eigenvalues, and by `job` right eigenvectors as LAPACK packs them, of each matrix held transposed."""
+    n = a.shape[1]
+    for i in range(a.shape[0]):
+        v = vectors[i if job != NONE else 0]
+        arrays = (a[i], n, real[i], imaginary[i], v, n, v, n)
+        _geev((NONE, job, n, *arrays, work, work.size, info[i : i + 1]))
+
+
+@njit(**SERIAL)
+def lstsq(a, b, driver, rcond, s, order, rank, work, iwork, info):
+    """Least squares of each matrix held transposed; each row of `b`, max(m, n) long, is a right-hand side.
+
+    `driver`: 0 gels, 1 gelsy, 2 gelsd.
+    """
+    n, m = a.shape[1], a.shape[2]
+    bound = a.dtype.type(rcond)
+    for i in range(a.shape[0]):
+        matrix = (m, n, b.shape[1], a[i], m, b[i], b.shape[2])
+        room = (work, work.size)
+        if driver == 0:
+            _gels((PLAIN, *matrix, *room, info[i : i + 1]))
+        elif driver == 1:
+            order[:] = 0
+            _gelsy((*matrix, order, bound, rank[i : i + 1], *room, info[i : i + 1]))
+        else:
+            _gelsd((*matrix, s[i], bound, rank[i : i + 1], *room, iwork, info[i : i + 1]))
+
+
+@njit(**SERIAL)
+def complex_product(a, b, out):
+    """``out = a @ b`` of (batch, rows, columns) arrays of complex numbers."""
+    m, k, n = a.shape[1], a.shape[2], b.shape[2]
+    one, zero = a.dtype.type(1), a.dtype.type(0)
+    for i in range(out.shape[0]):
+        _gemm((PLAIN, PLAIN, n, m, k, one, b[i], n, a[i], k, zero, out[i], n))
+
+
+@njit(**SERIAL)
+def complex_solve(a, pivots, b, info):
+    """Solve with matrices held transposed; each row of `b` (batch, columns, n) is a right-hand side."""
+    n = a.shape[1]
+    for i in range(a.shape[0]):
+        _getrf((n, n, a[i], n, pivots[i], info[i : i + 1]))
+        if info[i] == 0:
+            _getrs((PLAIN, n, b.shape[1], a[i], n, pivots[i], b[i], n, info[i : i + 1]))

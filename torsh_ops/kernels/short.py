@@ -1,0 +1,69 @@
+"""Kernels in the forms that the short way calls: reductions as `(x, n, out)`, products as `(a, b, out)`."""
+
+from numba import njit
+
+from torsh_ops.kernels import blas
+from torsh_ops.kernels import index as ik
+from torsh_ops.kernels import reduce as rk
+from torsh_ops.kernels import ternary as tk
+from torsh_ops.kernels.vector import SERIAL
+
+
+@njit(**SERIAL)
+def total(x, n, out):
+    """Sum of each row of `n`."""
+    rk.sum_last(x, n, 1.0, out)
+
+
+@njit(**SERIAL)
+def mean(x, n, out):
+    """Mean of each row of `n`."""
+    rk.sum_last(x, n, 1.0 / n, out)
+
+
+@njit(**SERIAL)
+def var(x, n, out):
+    """Variance of each row of `n`, with Bessel's correction."""
+    rk.var_last(x, n, 1.0, False, out, out)
+
+
+@njit(**SERIAL)
+def std(x, n, out):
+    """Standard deviation of each row of `n`, with Bessel's correction."""
+    rk.var_last(x, n, 1.0, True, out, out)
+
+
+@njit(**SERIAL)
+def mm(a, transposed_a, b, transposed_b, out):
+    """`a @ b`."""
+    blas.gemm(a, transposed_a != 0, b, transposed_b != 0, 1.0, 0.0, out)
+
+
+@njit(**SERIAL)
+def mv(a, transposed_a, x, out):
+    """`a @ x` of a vector."""
+    blas.gemv(a, transposed_a != 0, x, out)
+
+
+@njit(**SERIAL)
+def bmm(a, transposed_a, b, transposed_b, out):
+    """`mm` of each pair of matrices."""
+    blas.batched_gemm(a, transposed_a != 0, b, transposed_b != 0, 1.0, 0.0, out)
+
+
+@njit(**SERIAL)
+def lines(table, index, out, rows, width, bad):
+    """`table[index]`; `bad` gets the place of an index out of range, or -1."""
+    bad[0] = ik.take_lines(table, index, out, 1, rows, width)
+
+
+@njit(**SERIAL)
+def addcmul(x, y, z, out):
+    """`x + y z`."""
+    tk.addcmul(x, y, z, 1.0, out)
+
+
+@njit(**SERIAL)
+def addcdiv(x, y, z, out):
+    """`x + y / z`."""
+    tk.addcdiv(x, y, z, 1.0, out)
