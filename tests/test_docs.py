@@ -10,6 +10,7 @@ import asv.commands
 import pytest
 
 import scripts.commands
+import torsh_ops
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
@@ -82,3 +83,27 @@ def test_links_and_named_files_exist(page):
     missing = [path for path in LINK.findall(text) if not (page.parent / path).exists()]
     missing += [path for path in NAMED.findall(text) if not (ROOT / path).exists()]
     assert missing == []
+
+
+EXAMPLES = [
+    pytest.param(code, id=page.name)
+    for page in PAGES
+    for code in re.findall(r"^```python\n(.*?)^```", page.read_text(), re.M | re.S)
+]
+
+
+@pytest.mark.parametrize("code", EXAMPLES)
+def test_an_example_runs(code):
+    subprocess.run([sys.executable, "-W", "error", "-c", code], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+
+
+def test_every_operator_is_listed_and_nothing_else():
+    page = (ROOT / "docs" / "operators.md").read_text()
+    lists = page[page.index("## `torsh_ops`") : page.index("## How exact")]
+    listed = set(re.findall(r"`(\w+)`", lists))
+    spaces = [torsh_ops, torsh_ops.nn.functional, torsh_ops.linalg, torsh_ops.fft, torsh_ops.special, torsh_ops.random]
+    there = {name for space in spaces for name in space.__all__}
+    there |= {name for name in torsh_ops.nn.__all__ if isinstance(getattr(torsh_ops.nn, name), type)}
+    there |= {name for name in dir(torsh_ops.Tensor) if name.endswith("_") and not name.startswith("_")}
+    assert there - listed == set()
+    assert listed - there == {"torsh_ops"}

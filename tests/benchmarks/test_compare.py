@@ -62,7 +62,7 @@ def test_every_call_has_one_sample_a_round():
     assert {name: len(s.seconds) for name, s in samples.items()} == {"sum": 7, "sort": 7}
     # A sum takes a few microseconds: it is called often enough to be seen, and no sample is of no time at
     # all.
-    assert samples["sum"].number > 10
+    assert samples["sum"].number > 1
     assert all(min(s.seconds) > 0 for s in samples.values())
 
 
