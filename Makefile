@@ -28,9 +28,11 @@ help:
 bench: .venv/bench.ready
 	@$(BIN)/python -m scripts bench $(if $(FRAMEWORKS),--frameworks)
 
-# One BLAS thread: on few cores the pools of several libraries would wait for one another.
+# A process for each of up to four cores; what a file compiles stays with the process that runs the file. One BLAS
+# thread: on few cores the pools of several libraries would wait for one another.
 test: .venv/$(if $(FRAMEWORKS),full,test).ready
-	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -rfEs $(if $(FRAMEWORKS),,-m "not slow")
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -rfEs --numprocesses auto --maxprocesses 4 \
+		--dist loadfile $(if $(FRAMEWORKS),,-m "not slow")
 
 site: .venv/bench.ready
 	@$(BIN)/python -m scripts publish

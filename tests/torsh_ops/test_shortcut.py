@@ -105,6 +105,10 @@ def test_reductions(name):
         for found in (op(x, -1, True), op(x, keepdim=True, dim=-1), op(x, -1, keepdim=True)):
             np.testing.assert_allclose(found.numpy(), np.expand_dims(oracle(a, -1), -1), rtol=1e-14)
         np.testing.assert_allclose(op(x, 0).numpy(), oracle(a, 0), rtol=1e-14)
+        if name != "argmin" and len(shape) > 1:
+            for dims in ((-2, -1), (len(shape) - 2, len(shape) - 1), (-1, -2), (0, 1), (len(shape) - 1,)):
+                np.testing.assert_allclose(op(x, dims).numpy(), oracle(a, dims), rtol=1e-14)
+                np.testing.assert_allclose(op(x, dims, True).numpy(), oracle(a, dims, keepdims=True), rtol=1e-14)
         with pytest.raises(DimError):
             op(x, 3)
 
@@ -146,6 +150,9 @@ def test_operators_of_three_operands():
         "addcmul": (torsh_ops.addcmul(x, y, z), a + b * c),
         "addcmul value": (torsh_ops.addcmul(x, y, z, value=2), a + 2 * b * c),
         "addcdiv": (torsh_ops.addcdiv(x, y, z), a + b / c),
+        "masked_fill": (x.masked_fill(y > 0, -1.5), np.where(b > 0, -1.5, a)),
+        "masked_fill row": (x.masked_fill(y[0] > 0, 2), np.where(b[0] > 0, 2, a)),
+        "masked_fill tensor": (x.masked_fill(y > 0, torsh_ops.tensor(0.5).double()), np.where(b > 0, 0.5, a)),
     }
     for name, (found, expected) in cases.items():
         np.testing.assert_allclose(found.numpy(), expected, rtol=1e-12, atol=1e-14, err_msg=name)
@@ -155,6 +162,40 @@ def test_operators_of_three_operands():
     for bad in (lambda: torsh_ops.lerp(x, 1.0, 0.5), lambda: torsh_ops.addcmul(x, x, 2.0)):
         with pytest.raises(TypeError, match="must be Tensor"):
             bad()
+
+
+def test_parameters_that_have_defaults():
+    F = torsh_ops.nn.functional
+    x = torsh_ops.from_numpy(np.linspace(-30.0, 30.0, 41))
+    a = x.numpy()
+    np.testing.assert_allclose(F.leaky_relu(x).numpy(), np.where(a > 0, a, 0.01 * a))
+    np.testing.assert_allclose(F.leaky_relu(x, 0.5).numpy(), np.where(a > 0, a, 0.5 * a))
+    np.testing.assert_allclose(F.elu(x).numpy(), np.where(a > 0, a, np.expm1(a)))
+    np.testing.assert_allclose(F.softplus(x).numpy(), np.logaddexp(a, 0), atol=1e-8)
+    leaf = x.clone().requires_grad_()
+    F.leaky_relu(leaf).sum().backward()
+    np.testing.assert_array_equal(leaf.grad.numpy(), np.where(a > 0, 1.0, 0.01))
+
+
+def test_joining():
+    rng = np.random.default_rng(19)
+    x, y = tensor(rng, (2, 3)), tensor(rng, (4, 3))
+    a, b = x.numpy(), y.numpy()
+    np.testing.assert_array_equal(torsh_ops.cat([x, y]).numpy(), np.concatenate([a, b]))
+    np.testing.assert_array_equal(torsh_ops.cat((x, x.T.contiguous().T), 1).numpy(), np.concatenate([a, a], 1))
+    np.testing.assert_array_equal(torsh_ops.cat([x, y], dim=0).numpy(), np.concatenate([a, b]))
+    np.testing.assert_array_equal(torsh_ops.cat([torsh_ops.tensor([]), x]).numpy(), a)
+    assert torsh_ops.cat([x, x.double()]).dtype is torsh_ops.float64
+    leaf = x.clone().requires_grad_()
+    torsh_ops.cat([leaf, y]).sum().backward()
+    np.testing.assert_array_equal(leaf.grad.numpy(), np.ones((2, 3)))
+    with pytest.raises(ShapeError):
+        torsh_ops.cat([x, y], 1)
+    with pytest.raises(DimError):
+        torsh_ops.cat([x, y], 2)
+    for nothing in ([], [x, 1.0]):
+        with pytest.raises((TypeError, ValueError, RuntimeError)):
+            torsh_ops.cat(nothing)
 
 
 def test_lookups():

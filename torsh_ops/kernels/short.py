@@ -1,7 +1,8 @@
-"""Kernels in the forms that the short way calls: reductions as `(x, n, out)`, products as `(a, b, out)`."""
+"""Kernels in the forms that the short way calls: defaults filled in, reductions as `(x, n, out)`."""
 
 from numba import njit
 
+from torsh_ops.kernels import activation as ak
 from torsh_ops.kernels import blas
 from torsh_ops.kernels import index as ik
 from torsh_ops.kernels import reduce as rk
@@ -67,3 +68,21 @@ def addcmul(x, y, z, out):
 def addcdiv(x, y, z, out):
     """`x + y / z`."""
     tk.addcdiv(x, y, z, 1.0, out)
+
+
+@njit(**SERIAL)
+def leaky_relu(x, out):
+    """`x` where positive, else a hundredth of it."""
+    ak.leaky_relu(x, 0.01, out)
+
+
+@njit(**SERIAL)
+def elu(x, out):
+    """`x` where positive, else `exp(x) - 1`."""
+    ak.elu(x, 1.0, 1.0, 1.0, out)
+
+
+@njit(**SERIAL)
+def softplus(x, out):
+    """`log(1 + exp(x))`, `x` itself above 20."""
+    ak.softplus(x, 1.0, 20.0, out)

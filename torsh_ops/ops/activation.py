@@ -13,6 +13,7 @@ from torsh_ops import memory, threads
 from torsh_ops.autograd import record
 from torsh_ops.errors import ArgumentError, DTypeError, ShapeError
 from torsh_ops.kernels import activation as ak
+from torsh_ops.kernels import short
 from torsh_ops.ops import elementwise as ew
 from torsh_ops.ops import shortcut
 from torsh_ops.ops.dispatch import check_writable, contiguous_array, need_tensor
@@ -58,11 +59,13 @@ def _run_in_place(kernel: Callable[..., Any], array: np.ndarray, numbers: tuple[
         part[...] = aside[: part.size]
 
 
+@shortcut.unary(short.leaky_relu, recorded=False)
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """`input` where positive, else `negative_slope * input`. Maas et al. 2013."""
     return run(leaky_relu, ak.leaky_relu, input, inplace, negative_slope)
 
 
+@shortcut.unary(short.elu, recorded=False)
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """`input` where positive, else `alpha * (exp(input) - 1)`. Clevert et al. 2016."""
     return run(elu, ak.elu, input, inplace, 1.0, alpha, 1.0)
@@ -131,6 +134,7 @@ def softsign(input: Tensor) -> Tensor:
     return input / (1 + ew.abs(need_tensor(softsign, input)))
 
 
+@shortcut.unary(short.softplus, recorded=False)
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     """`log(1 + exp(beta * input)) / beta`; `input` itself where `beta * input` is above `threshold`.
 

@@ -12,6 +12,7 @@ from torsh_ops.autograd import record
 from torsh_ops.errors import ArgumentError, DimError, DTypeError, ShapeError
 from torsh_ops.kernels import move as mk
 from torsh_ops.kernels.run import STREAMED_BYTES
+from torsh_ops.ops import shortcut
 from torsh_ops.ops.dispatch import need_tensor
 from torsh_ops.ops.index import index_select
 from torsh_ops.ops.layout import as_flat, rearrange
@@ -40,6 +41,7 @@ def _joinable(tensors: Sequence[Tensor], dim: int) -> tuple[int, list[np.ndarray
     return dim, [a.astype(common, copy=False) for _, a in kept]
 
 
+@shortcut.join(np.concatenate)
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Join tensors along a dimension they have; dtypes are promoted.
 

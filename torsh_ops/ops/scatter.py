@@ -9,6 +9,8 @@ from torsh_ops import memory
 from torsh_ops.autograd import record
 from torsh_ops.errors import DimError, DTypeError, OperandError, ShapeError
 from torsh_ops.kernels import index as ik
+from torsh_ops.kernels import ternary as tk
+from torsh_ops.ops import shortcut
 from torsh_ops.ops.dispatch import broadcast_shapes, check_writable, need_tensor
 from torsh_ops.ops.index import about, check_indices, outside, within, wrapped
 from torsh_ops.ops.layout import compact
@@ -395,6 +397,7 @@ def _write_fill(op: Any, input: Tensor, result: np.ndarray, mask: Tensor, value:
     np.copyto(result, number, where=over)
 
 
+@shortcut.ternary(tk.where, kind=shortcut.FILLING, numbers=1, recorded=False)
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     """`input` with the number `value` where `mask` is true; the two broadcast.
 

@@ -29,6 +29,7 @@ from torsh_ops.kernels.call.objects import (
     ANY_DIMS,
     BOUNDS,
     CHOICE,
+    FILLING,
     NO_DIM,
     ONE_DIM,
     VALUES,
@@ -36,8 +37,8 @@ from torsh_ops.kernels.call.objects import (
 from torsh_ops.tensor import Tensor
 
 __all__ = [
-    "BOUNDS", "CHOICE", "NO_DIM", "ONE_DIM", "as_method", "binary", "compact", "getitem", "lookup", "normalisation",
-    "product", "reduction", "rows", "ternary", "unary", "view",
+    "BOUNDS", "CHOICE", "FILLING", "NO_DIM", "ONE_DIM", "as_method", "binary", "compact", "getitem", "join", "lookup",
+    "normalisation", "product", "reduction", "rows", "ternary", "unary", "view",
 ]  # fmt: skip
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -168,7 +169,8 @@ def _fill_shared_table() -> None:
     functions = (ctypes.c_void_p * (_NEW_FROM_DESCR + 1)).from_address(_api.PyCapsule_GetPointer(api, None))
     pointed = {
         table.TENSOR: Tensor, table.NDARRAY: np.ndarray, table.FLOAT: float, table.INT: int, table.TUPLE: tuple,
-        table.SLICE: slice, table.FALSE: False, table.TRUE: True, table.NONE: None, table.ELLIPSIS: Ellipsis,
+        table.LIST: list, table.SLICE: slice, table.FALSE: False, table.TRUE: True, table.NONE: None,
+        table.ELLIPSIS: Ellipsis,
         table.DIM: sys.intern("dim"), table.KEEPDIM: sys.intern("keepdim"),
         table.MIN: sys.intern("min"), table.MAX: sys.intern("max"), table.F32: np.dtype(np.float32),
         table.F64: np.dtype(np.float64), table.BOOL: np.dtype(np.bool_), table.I64: np.dtype(np.int64),
@@ -204,14 +206,18 @@ def _bool_or(array: Any, to_bool: bool) -> Any:
     return types.Array(types.boolean, 1, "C") if to_bool else array
 
 
-def unary(kernel: Any, *, to_bool: bool = False) -> Callable[[Function], Function]:
-    """Give an operator of one tensor the short way to `kernel(x, out)`; `to_bool` when its result is bool."""
+def unary(kernel: Any, *, to_bool: bool = False, recorded: bool = True) -> Callable[[Function], Function]:
+    """Give an operator of one tensor the short way to `kernel(x, out)`; `to_bool` when its result is bool.
+
+    Not `recorded` when the rule of its gradient takes more than the tensor.
+    """
 
     def signature(which: int) -> tuple[Any, ...]:
         array, _ = _real_array(which)
         return array, _bool_or(array, to_bool)
 
-    return lambda function: _builtin(function, pointwise.unary, kernel, signature, RESULT=table.BOOL if to_bool else 0)
+    words = {"RESULT": table.BOOL if to_bool else 0} | ({} if recorded else {"RECORD_AS": 0})
+    return lambda function: _builtin(function, pointwise.unary, kernel, signature, **words)
 
 
 def binary(kernel: Any, *, to_bool: bool = False, numbers: bool = True) -> Callable[[Function], Function]:
@@ -306,14 +312,14 @@ def ternary(
 ) -> Callable[[Function], Function]:
     """Give an operator of three operands the short way to `kernel(x, y, z, out)`.
 
-    `kind` tells bounds, which may be missing, and a first operand that chooses from plain values. `numbers` says
+    `kind` tells bounds, which may be missing, and an operand that chooses, from plain values. `numbers` says
     whether `y` (1), `z` (2), both (3) or none (0) may be numbers. Not `recorded` when the rule of its gradient takes
     more than the three.
     """
 
     def signature(which: int) -> tuple[Any, ...]:
         array, form, number = _arrays(which, 1), which % table.FORMS, types.float64
-        first = types.Array(types.boolean, 1, "C") if kind == CHOICE else array
+        first = types.Array(types.boolean, 1, "C") if kind in (CHOICE, FILLING) else array
         return first, number if form & 1 else array, number if form & 2 else array, array
 
     words = {"DIMS": kind, "NUMBERS": numbers}
@@ -352,6 +358,12 @@ def view(method: str, *, from_rows: bool = False) -> Callable[[Function], Functi
 def compact(method: str) -> Callable[[Function], Function]:
     """Give `contiguous` the short way; small arrays are copied by the array's `method`."""
     return _by_method(views.compact, method)
+
+
+def join(numpy_function: Any) -> Callable[[Function], Function]:
+    """Give an operator of a list of tensors, and a `dim`, the short way to NumPy's function of arrays."""
+    _kept.append(numpy_function)
+    return lambda function: _builtin(function, views.join, None, None, METHOD=id(numpy_function))
 
 
 def getitem(function: Function) -> Function:

@@ -17,24 +17,25 @@ intp, double = types.intp, types.float64
 OB_TYPE = 8
 FLOAT_VALUE = 16
 TUPLE_SIZE, TUPLE_ITEMS = 16, 24
+LIST_ITEMS = 24
 SLICE_STEP = 32
 ARRAY_DATA, ARRAY_NDIM, ARRAY_SHAPE, ARRAY_STRIDES, ARRAY_DTYPE, ARRAY_FLAGS = 16, 24, 32, 40, 56, 64
 IN_ROWS, IN_COLUMNS, _ALIGNED = 0x0001, 0x0002, 0x0100
 
 # The table that all operators share, in words.
-TENSOR, NDARRAY, FLOAT, INT, TUPLE, SLICE = range(6)
-FALSE, TRUE, NONE, ELLIPSIS, DIM, KEEPDIM, MIN, MAX = range(6, 14)
-F32, F64, BOOL, I64 = range(14, 18)
-NEW_ARRAY, EMPTY, RECORD, TEMPLATE = range(18, 22)
-SLOTS, SLOTS_END, SLOT_ARRAY, SLOT_GRAD, SLOT_BASE = range(22, 27)
-POOLED, SHARED_WORK = range(27, 29)
-SHARED_SIZE = 29
+TENSOR, NDARRAY, FLOAT, INT, TUPLE, LIST, SLICE = range(7)
+FALSE, TRUE, NONE, ELLIPSIS, DIM, KEEPDIM, MIN, MAX = range(7, 15)
+F32, F64, BOOL, I64 = range(15, 19)
+NEW_ARRAY, EMPTY, RECORD, TEMPLATE = range(19, 23)
+SLOTS, SLOTS_END, SLOT_ARRAY, SLOT_GRAD, SLOT_BASE = range(23, 28)
+POOLED, SHARED_WORK = range(28, 30)
+SHARED_SIZE = 30
 
 # The table of one operator: the shared one, its Python function, what fetches a missing kernel, the word of the
 # result's dtype (0: the operands'), which operands may be numbers, which dimensions it reduces and how many
-# arguments mean so by their position, the name of the array's method that makes a view and whether only contiguous
-# arrays have one, which forms of operands it takes (a bit each), the operator whose gradient it has and the addresses
-# of kernels, these two by form, and the kernels by dtype.
+# arguments mean so by their position, NumPy's function or the name of the array's method that does the work, whether
+# only contiguous arrays have a view, which forms of operands it takes (a bit each), the operator whose gradient it has
+# and the addresses of kernels, these two by form, and the kernels by dtype.
 SHARED, PYTHON, FETCH, RESULT, NUMBERS, DIMS, POSITIONAL, METHOD, FROM_ROWS, FORMS_TAKEN, RECORD_AS = range(11)
 BOTH, LEFT, RIGHT = range(3)
 FORMS = 4
@@ -44,8 +45,8 @@ TABLE_SIZE = KERNELS + 2 * FORMS
 MORE_WORK = 8
 # What DIMS says: everything unless a `dim` is given, only everything, or only one dimension.
 ANY_DIMS, NO_DIM, ONE_DIM = range(3)
-# Of an operator of three operands: all are values, the first chooses, the others are bounds.
-VALUES, CHOICE, BOUNDS = range(3)
+# Of an operator of three operands: all are values, the first chooses, the others are bounds, the second chooses.
+VALUES, CHOICE, BOUNDS, FILLING = range(4)
 MAX_NDIM = 8  # what `stack` has room for
 SMALL_COPY = 2048
 

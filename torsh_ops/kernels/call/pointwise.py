@@ -12,6 +12,7 @@ from torsh_ops.kernels.call.objects import (
     BOUNDS,
     CHOICE,
     DIMS,
+    FILLING,
     FORMS,
     INLINE,
     LEFT,
@@ -61,7 +62,8 @@ def unary(self, args, count, names):
     if kind < 0:
         return by_python(table, args, count, names)
     size, itemsize = size_of(a), 4 + 4 * kind
-    if size >= word(shared + 8 * SHARED_WORK):
+    needs_grad = wants_grad(shared, x)
+    if size >= word(shared + 8 * SHARED_WORK) or (needs_grad and word(table + 8 * RECORD_AS) == 0):
         return by_python(table, args, count, names)
     kernel = kernel_of(table, kind * FORMS)
     if kernel == 0:
@@ -71,7 +73,7 @@ def unary(self, args, count, names):
         return 0
     run(kernel, itemsize, ((word(a + ARRAY_DATA), size), (word(o + ARRAY_DATA), size)))
     result = tensor_of(shared, o)
-    if result != 0 and wants_grad(shared, x):
+    if result != 0 and needs_grad:
         return record_call(shared, word(table + 8 * RECORD_AS), result, args, count)
     return result
 
@@ -143,7 +145,7 @@ def _operand(shared, x, like, empty):
 def ternary(self, args, count, names):
     """`op(x, y, z)` of tensors of one shape and dtype, of which `y` and `z` may be numbers: `kernel(x, y, z, out)`.
 
-    Where `x` chooses it is bool. Bounds may be missing, and come by name.
+    Where `x` chooses it is bool. Bounds may be missing, and come by name. FILLING is `op(z, x, y)`: `y` where `x`.
     """
     table = word(self + ARRAY_DATA)
     shared, kind_of_op = word(table + 8 * SHARED), word(table + 8 * DIMS)
@@ -157,11 +159,14 @@ def ternary(self, args, count, names):
         a = 0 if none else a
     else:
         a = plain_array(shared, x) if count == 3 and names == 0 else 0
-        if a != 0:
+        if a != 0 and kind_of_op == FILLING:
+            x, y, z = word(args + 8), word(args + 16), x
+            a = plain_array(shared, x)
+        elif a != 0:
             y, z = word(args + 8), word(args + 16)
     if a == 0:
         return by_python(table, args, count, names)
-    chooses = kind_of_op == CHOICE
+    chooses = kind_of_op == CHOICE or kind_of_op == FILLING
     infinity = np.inf if kind_of_op == BOUNDS else 0.0
     fits, b, low = _operand(shared, y, 0 if chooses else a, -infinity)
     also, c, high = _operand(shared, z, b if chooses else a, infinity)

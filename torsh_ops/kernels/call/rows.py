@@ -62,6 +62,21 @@ def _is_last(shared, dim, ndim):
 
 
 @njit(**INLINE)
+def _last_dims(shared, dim, ndim):
+    """How many last dimensions an int, or a tuple of ints in their order, names; 0 when it names others."""
+    if word(dim + OB_TYPE) != word(shared + 8 * TUPLE):
+        return 1 if _is_last(shared, dim, ndim) else 0
+    named = word(dim + TUPLE_SIZE)
+    if named > ndim:
+        return 0
+    for i in range(named):
+        index = whole(shared, word(dim + TUPLE_ITEMS + 8 * i))
+        if index != ndim - named + i and index != i - named:
+            return 0
+    return named
+
+
+@njit(**INLINE)
 def _recorded_reduction(table, result, x, first, ndim, keepdim):
     """Record `(x, its dimensions from the first reduced on, keepdim)`."""
     shared = word(table + 8 * SHARED)
@@ -78,7 +93,7 @@ def _recorded_reduction(table, result, x, first, ndim, keepdim):
 
 
 def reduce(self, args, count, names):
-    """`op(x)`, `op(x, dim)` and `op(x, dim, keepdim)` over all or the last dimension: `kernel(x, n, out)`.
+    """`op(x)`, `op(x, dim)` and `op(x, dim, keepdim)` over all or the last dimensions: `kernel(x, n, out)`.
 
     What is recorded is `(x, dims, keepdim)`.
     """
@@ -101,17 +116,19 @@ def reduce(self, args, count, names):
     ndim, size, itemsize = half(a + ARRAY_NDIM), size_of(a), 4 + 4 * kind
     if size == 0 or size >= word(shared + 8 * SHARED_WORK) or ndim > MAX_NDIM:
         return by_python(table, args, count, names)
-    n, kept, shape = size, 0, stack()
+    n, first, kept, shape = size, 0, 0, stack()
     if dim != 0:
-        if ndim == 0 or not _is_last(shared, dim, ndim):
+        reduced = _last_dims(shared, dim, ndim) if ndim > 0 else 0
+        if reduced == 0:
             return by_python(table, args, count, names)
-        kept = ndim - 1
-        for d in range(kept):
-            store(shape + 8 * d, word(word(a + ARRAY_SHAPE) + 8 * d))
-        n = word(word(a + ARRAY_SHAPE) + 8 * kept)
-        if keepdim == word(shared + 8 * TRUE):
-            store(shape + 8 * kept, 1)
-            kept += 1
+        first = ndim - reduced
+        n = 1
+        for d in range(ndim):
+            at = word(word(a + ARRAY_SHAPE) + 8 * d)
+            if d >= first:
+                n *= at
+            store(shape + 8 * d, at if d < first else 1)
+        kept = ndim if keepdim == word(shared + 8 * TRUE) else first
     kernel = kernel_of(table, kind * FORMS)
     if kernel == 0:
         return 0
@@ -122,7 +139,7 @@ def reduce(self, args, count, names):
     run(kernel, itemsize, ((word(a + ARRAY_DATA), size), n, (word(o + ARRAY_DATA), rows)))
     result = tensor_of(shared, o)
     if result != 0 and needs_grad:
-        return _recorded_reduction(table, result, x, ndim - 1 if dim != 0 else 0, ndim, keepdim)
+        return _recorded_reduction(table, result, x, first, ndim, keepdim)
     return result
 
 
