@@ -1,6 +1,7 @@
 """NumPy: each operator as a NumPy user writes it; what needs a function that NumPy lacks is not there."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,7 +35,7 @@ class Framework(Adapter):
         if workload.wrt:
             raise NotImplementedError("numpy has no autograd")
         args = self.arrays(workload, inputs)
-        return Bound(lambda: workload.call(self, *args))
+        return Bound(partial(workload.call, self, *args))
 
 
 def softmax(x: Any, dim: int) -> Any:

@@ -2,6 +2,7 @@
 
 import importlib
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -51,7 +52,7 @@ class Framework(Adapter):
             return (value, *tape.gradient(value, leaves))
 
         traced = tf.function(value_and_gradients if workload.wrt else call, autograph=False)
-        return Bound(lambda: traced(*args))
+        return Bound(partial(traced, *args))
 
     def layer_norm(self, x: Any, shape: Sequence[int], weight: Any, bias: Any, eps: float = 1e-5) -> Any:
         """Normalise over the last ``len(shape)`` axes, then scale and shift."""
