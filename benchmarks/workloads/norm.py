@@ -111,7 +111,8 @@ WORKLOADS = (
         oracle=batch_norm,
         flops=lambda n, c, p: 7 * n * c * p,
         bytes=lambda n, c, p: 8 * n * c * p + 8 * c,
-        atol=1e-5,
+        # TensorFlow adds the 50176 numbers of a channel up in float32.
+        atol=5e-5,
     ),
     Workload(
         name="batch_norm_inference",
