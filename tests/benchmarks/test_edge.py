@@ -95,7 +95,7 @@ FRESH = """
 import child, gc, numpy as np
 
 def fits(limit):
-    return "error" not in child.under(limit, ready, lambda: {"bytes": int(np.ones(30_000_000, "u1").sum())})
+    return "error" not in child.under(limit, gc.collect, lambda: {"bytes": int(np.ones(30_000_000, "u1").sum())})
 
 print(child.smallest(fits, 100_000_000))
 """
