@@ -148,13 +148,14 @@ def fastest(samples: Mapping[str, Samples]) -> str:
 
 def _number(call: Call, sample_seconds: float) -> int:
     """Warm `call` up and choose how many calls in a row take `sample_seconds`."""
-    number, spent = 1, 0.0
+    number, spent, least = 1, 0.0, math.inf
     while True:
         took = _time(call, number)
         spent += took
+        # First-call costs and a preemption only lengthen a reading.
+        least = min(least, took / number)
         if took >= sample_seconds and spent >= WARM_UP_SECONDS:
-            # The last reading is the warm one: earlier ones hold first-call costs.
-            return max(1, math.ceil(number * sample_seconds / took))
+            return max(1, math.ceil(sample_seconds / least))
         if took < sample_seconds:
             number *= 2
 

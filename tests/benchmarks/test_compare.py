@@ -1,7 +1,9 @@
 """Timing in alternation: the statistics, the order, and what is put back afterwards."""
 
 import gc
+import itertools
 import os
+import time
 
 import numpy as np
 import pytest
@@ -60,10 +62,20 @@ def test_every_call_has_one_sample_a_round():
     data = np.random.default_rng(0).random(1000)
     samples = compare.alternate({"sum": data.sum, "sort": lambda: np.sort(data)}, rounds=7)
     assert {name: len(s.seconds) for name, s in samples.items()} == {"sum": 7, "sort": 7}
-    # A sum takes a few microseconds: it is called often enough to be seen, and no sample is of no time at
-    # all.
-    assert samples["sum"].number > 1
+    # A sum takes a few microseconds and a sample 200.
+    assert samples["sum"].number > 10
     assert all(min(s.seconds) > 0 for s in samples.values())
+
+
+def test_a_call_that_once_took_long_is_called_as_often_as_its_usual_time_asks():
+    durations = itertools.chain(itertools.repeat(2e-6, 5000), [0.05], itertools.repeat(2e-6))
+
+    def once_preempted():
+        end = time.perf_counter() + next(durations)
+        while time.perf_counter() < end:
+            pass
+
+    assert compare.alternate({"call": once_preempted}, rounds=3)["call"].number > 10
 
 
 def test_the_time_allowed_ends_the_rounds_after_three():
