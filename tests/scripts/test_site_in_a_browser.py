@@ -65,8 +65,13 @@ class Visit:
         self.wrong: list[str] = []
         self.page.on("console", lambda m: m.type in ("error", "warning") and self.wrong.append(f"{m.type}: {m.text}"))
         self.page.on("pageerror", lambda error: self.wrong.append(f"exception: {error}"))
-        self.page.on("requestfailed", lambda request: self.wrong.append(f"failed: {request.url}"))
+        self.page.on("requestfailed", self.failed)
         self.page.on("request", lambda r: r.url.startswith((base, "data:")) or self.wrong.append(f"outside: {r.url}"))
+
+    def failed(self, request) -> None:
+        # A page that is left cancels what it still loads, its icon for one: nothing failed.
+        if request.failure != "net::ERR_ABORTED":
+            self.wrong.append(f"failed: {request.url}")
 
     def open(self, address: str) -> None:
         self.page.goto(address)
@@ -124,4 +129,5 @@ def test_the_check_sees_an_error_and_an_outside_request(site, folder, browser):
     visit = Visit(browser, site)
     visit.open(f"{site}spoilt.html")
     assert any(each.startswith("outside: http://localhost:9") for each in visit.wrong)
+    assert "failed: http://localhost:9/x.png" in visit.wrong
     assert any("nope is not defined" in each for each in visit.wrong)
