@@ -165,11 +165,7 @@ def _address(kernel: Dispatcher, arguments: Sequence[Any]) -> int:
     key = (kernel, *((a.dtype, a.ndim, a.flags.num) if isinstance(a, np.ndarray) else type(a) for a in arguments))
     address = _addresses.get(key)
     if address is None:
-        signature = tuple(numba.typeof(a) for a in arguments)
-        kernel.compile(signature)
-        compiled = kernel.overloads[signature]
-        address = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
-        _addresses[key] = address
+        address = _addresses[key] = team.address_of(kernel, tuple(numba.typeof(a) for a in arguments))
     return address
 
 

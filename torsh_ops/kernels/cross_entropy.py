@@ -1,5 +1,6 @@
 """Cross-entropy of rows of logits against classes, and its gradient, without the matrix of log-probabilities."""
 
+import numpy as np
 from numba import njit
 
 from torsh_ops.kernels import math as m
@@ -59,6 +60,15 @@ def totals(loss, kept):
         weights += kept[r, 2]
         right = right and kept[r, 2] >= 0
     return losses, weights, right
+
+
+@njit(**SERIAL)
+def mean(x, target, weight, ignored, loss, kept, out):
+    """`cross_entropy` and the mean over the weights, to `out`; returns -1, or 0 where a target is no class."""
+    cross_entropy(x, target, weight, ignored, loss, kept)
+    losses, weights, right = totals(loss, kept)
+    out[0] = losses * (1 / weights if weights != 0 else np.nan)
+    return -1 if right else 0
 
 
 @njit(**SERIAL)

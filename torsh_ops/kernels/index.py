@@ -120,7 +120,10 @@ def select_masked(x, mask, out):
 
 @njit(**SERIAL)
 def places(mask, columns, out):
-    """Row and column, as pairs, of what is true in rows of `columns`; `out` has one pair more than there are."""
+    """Row and column, as pairs, of what is true in rows of `columns`; `out` has one pair more than there are.
+
+    Returns how many there are.
+    """
     kept = 0
     for r in range(mask.size // columns):
         line = span(mask, r * columns, columns)
@@ -128,3 +131,4 @@ def places(mask, columns, out):
             out[2 * kept] = r
             out[2 * kept + 1] = c
             kept += line[c]
+    return kept

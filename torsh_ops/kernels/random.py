@@ -57,6 +57,15 @@ def _long(high, low):
     return _u8(high) << _32 | _u8(low)
 
 
+# Python's lock is kept, so that no other thread comes between.
+@njit(**{**SERIAL, "nogil": False})
+def spend(state, blocks):
+    """Add `blocks` to those spent of a generator's state; return how many were before."""
+    start = state[1]
+    state[1] = start + blocks
+    return start
+
+
 @njit(**SERIAL)
 def uniform_f32(key, low, width, top, out, start):
     """`low + width u`, u of 24 bits in [0, 1); at most `top`, as the sum may round up."""

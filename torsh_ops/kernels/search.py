@@ -53,6 +53,31 @@ def bounds(x, out):
 
 
 @njit(**SERIAL)
+def count_below(x, other, out):
+    """Count the integers of `x` by value into `out`, with as much room in `other`; return -1.
+
+    Where some have no place in `out`, their number is returned instead. Every second one is counted in `other`:
+    an addition would wait for the one before where a value comes again.
+    """
+    bins = out.size
+    for i in range(bins):
+        out[i] = other[i] = 0
+    outside = 0
+    for i in range(x.size):
+        outside += (x[i] < 0) | (x[i] >= bins)
+    if outside:
+        return outside
+    for i in range(0, x.size - 1, 2):
+        out[x[i]] += 1
+        other[x[i + 1]] += 1
+    if x.size % 2:
+        out[x[x.size - 1]] += 1
+    for i in range(bins):
+        out[i] += other[i]
+    return -1
+
+
+@njit(**SERIAL)
 def count_values(x, tables):
     """Add 1 to place `x[i]` of one of the four rows of `tables`.
 

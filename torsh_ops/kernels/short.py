@@ -5,9 +5,11 @@ from numba import njit
 from torsh_ops.kernels import activation as ak
 from torsh_ops.kernels import blas
 from torsh_ops.kernels import index as ik
+from torsh_ops.kernels import random as xk
 from torsh_ops.kernels import reduce as rk
 from torsh_ops.kernels import ternary as tk
-from torsh_ops.kernels.vector import SERIAL
+from torsh_ops.kernels.run import copy_run
+from torsh_ops.kernels.vector import SERIAL, span
 
 
 @njit(**SERIAL)
@@ -56,6 +58,30 @@ def bmm(a, transposed_a, b, transposed_b, out):
 def lines(table, index, out, rows, width, bad):
     """`table[index]`; `bad` gets the place of an index out of range, or -1."""
     bad[0] = ik.take_lines(table, index, out, 1, rows, width)
+
+
+@njit(**SERIAL)
+def uniform(state, out, rest):
+    """Numbers of [0, 1) from a generator's state, which is spent on them; `rest` is room for a group."""
+    groups, whole = -(-out.size // xk.GROUP), out.size // xk.GROUP * xk.GROUP
+    key, start = state[0], state[1]
+    state[1] = start + groups * xk.LANES
+    xk.uniform_f32(key, 0.0, 1.0, 1.0, span(out, 0, whole), start)
+    if whole < out.size:
+        xk.uniform_f32(key, 0.0, 1.0, 1.0, rest, start + whole // xk.GROUP * xk.LANES)
+        copy_run(rest, 0, out, whole, out.size - whole, False)
+
+
+@njit(**SERIAL)
+def normal(state, out, rest):
+    """Standard normal numbers, as `uniform`."""
+    groups, whole = -(-out.size // xk.GROUP), out.size // xk.GROUP * xk.GROUP
+    key, start = state[0], state[1]
+    state[1] = start + groups * xk.LANES
+    xk.normal_f32(key, 0.0, 1.0, span(out, 0, whole), start)
+    if whole < out.size:
+        xk.normal_f32(key, 0.0, 1.0, rest, start + whole // xk.GROUP * xk.LANES)
+        copy_run(rest, 0, out, whole, out.size - whole, False)
 
 
 @njit(**SERIAL)

@@ -20,8 +20,8 @@ from torsh_ops.kernels.vector import SERIAL
 IDLE, KERNEL, CALL, LEAVE, ASLEEP = range(5)
 
 # Places in a mailbox, in bytes; what the worker writes and what the caller writes lie on lines of their own.
-_STATE, _BUSY, _ADDRESS, _WHOLE, _REAL = 0, 64, 128, 192, 704
-_WHOLES, _REALS = 62, 8
+_STATE, _BUSY, ADDRESS, WHOLE, REAL = 0, 64, 128, 192, 704
+WHOLES, REALS = 62, 8
 WORDS = 96
 
 # A third of a millisecond here: longer than the gap between two operators of a model.
@@ -100,12 +100,12 @@ def _pack(typingctx: Any, mailbox: Any, args: Any) -> Any:
         wholes = reals = 0
         for value in flat:
             if isinstance(value.type, (ir.DoubleType, ir.FloatType)):
-                place, reals = _REAL + 8 * reals, reals + 1
+                place, reals = REAL + 8 * reals, reals + 1
             else:
-                place, wholes = _WHOLE + 8 * wholes, wholes + 1
+                place, wholes = WHOLE + 8 * wholes, wholes + 1
             address = builder.add(mailbox, _I64(place))
             builder.store(value, _at(builder, address, value.type))
-        if wholes > _WHOLES or reals > _REALS:
+        if wholes > WHOLES or reals > REALS:
             raise NotImplementedError(f"a kernel of {wholes} words and {reals} real numbers")
         return context.get_dummy_value()
 
@@ -113,8 +113,8 @@ def _pack(typingctx: Any, mailbox: Any, args: Any) -> Any:
 
 
 @intrinsic
-def _call(typingctx: Any, mailbox: Any) -> Any:
-    """Call the kernel in a mailbox with all the words that there may be.
+def call(typingctx: Any, mailbox: Any) -> Any:
+    """Call the kernel in a mailbox with all the words that there may be; the word that it returns, if it returns one.
 
     On x86-64 and AArch64 integers and real numbers are passed independently, what is beyond the registers on the
     stack, and the caller takes it down: a function that looks at fewer of them does not mind.
@@ -124,15 +124,16 @@ def _call(typingctx: Any, mailbox: Any) -> Any:
         def word(place: int, kind: Any) -> Any:
             return builder.load(_at(builder, builder.add(args[0], _I64(place)), kind))
 
-        kind = ir.FunctionType(ir.IntType(32), [_I64] * (2 + _WHOLES) + [_DOUBLE] * _REALS)
-        room = builder.ptrtoint(cgutils.alloca_once(builder, _I64, size=8), _I64)  # for a result and an error: unused
-        wholes = [word(_WHOLE + 8 * i, _I64) for i in range(_WHOLES)]
-        reals = [word(_REAL + 8 * i, _DOUBLE) for i in range(_REALS)]
-        function = builder.inttoptr(word(_ADDRESS, _I64), kind.as_pointer())
+        kind = ir.FunctionType(ir.IntType(32), [_I64] * (2 + WHOLES) + [_DOUBLE] * REALS)
+        result = cgutils.alloca_once(builder, _I64, size=8)
+        room = builder.ptrtoint(result, _I64)  # for the result and for an error, which no kernel has
+        wholes = [word(WHOLE + 8 * i, _I64) for i in range(WHOLES)]
+        reals = [word(REAL + 8 * i, _DOUBLE) for i in range(REALS)]
+        function = builder.inttoptr(word(ADDRESS, _I64), kind.as_pointer())
         builder.call(function, [room, room, *wholes, *reals])
-        return context.get_dummy_value()
+        return builder.load(result)
 
-    return types.void(types.intp), codegen
+    return types.int64(types.intp), codegen
 
 
 @intrinsic
@@ -144,11 +145,18 @@ def _write(typingctx: Any, address: Any, value: Any) -> Any:
     return types.void(types.intp, types.int64), codegen
 
 
+def address_of(kernel: Any, signature: tuple[Any, ...]) -> int:
+    """Return where the machine code of a kernel for arguments of these types is; compile, or load, it first."""
+    kernel.compile(signature)
+    compiled = kernel.overloads[signature]
+    return compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
+
+
 @njit(**SERIAL)
 def post_kernel(mailbox, address, *args):
     """Have the worker run ``kernel(*args)`` by the kernel's address; whether it sleeps and must be woken."""
     _pack(mailbox, args)
-    _write(mailbox + _ADDRESS, address)
+    _write(mailbox + ADDRESS, address)
     _exchange(mailbox + _BUSY, 1)
     return _exchange(mailbox + _STATE, KERNEL) == ASLEEP
 
@@ -183,7 +191,7 @@ def serve(mailbox, spins):
             state = _load(mailbox + _STATE)
         if state != KERNEL:
             return state
-        _call(mailbox)
+        call(mailbox)
         _exchange(mailbox + _STATE, IDLE)
         _exchange(mailbox + _BUSY, 0)
 

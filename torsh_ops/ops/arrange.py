@@ -13,12 +13,23 @@ from torsh_ops.kernels import move as mk
 from torsh_ops.ops.dispatch import check_writable, need_tensor
 from torsh_ops.ops.elementwise import clone
 from torsh_ops.ops.index import about
-from torsh_ops.ops.layout import as_flat, compact, rearrange
+from torsh_ops.ops.layout import ALIKE, as_flat, compact, rearrange
+from torsh_ops.ops.plan import New, Plan, Step, alike, flat, planned
 from torsh_ops.ops.reduce import sum as sum_of
 from torsh_ops.ops.views import array_of, diagonal, sizes_of, transpose
 from torsh_ops.tensor import Tensor, check_dim
 
 
+def _plan_flip(input: Tensor, *dims: Any) -> Plan | None:
+    """One dimension of a contiguous tensor by the kernel."""
+    array, given = input._array, sizes_of(dims)
+    if len(given) != 1 or not array.ndim or not array.size or array.dtype not in ALIKE:
+        return None
+    out, lines = New(array.shape, input), about(array.shape, check_dim(given[0], array.ndim))
+    return Plan(out, [Step(mk.flip_lines, alike(flat(input)), alike(flat(out)), *lines)], recorded=2)
+
+
+@planned(_plan_flip)
 def flip(input: Tensor, *dims: Any) -> Tensor:
     """The order along each of `dims` reversed. Raises ArgumentError on a dimension named twice."""
     array = array_of(flip, input)
@@ -26,14 +37,6 @@ def flip(input: Tensor, *dims: Any) -> Tensor:
     wrapped = [check_dim(d, array.ndim) for d in given]
     if len(wrapped) > 1 and len(set(wrapped)) != len(wrapped):
         raise ArgumentError(f"flip: a dim appears multiple times in {list(given)}")
-    if len(wrapped) == 1 and array.ndim and array.size and (source := as_flat(array)) is not None:
-        result = memory.empty(array.shape, array.dtype)
-        into = result.ravel()
-        if array.dtype is not source.dtype:
-            into = into.view(source.dtype)
-        mk.flip_lines(source, into, *about(array.shape, wrapped[0]))
-        tensor = Tensor(result)
-        return record(flip, tensor, (input, tuple(wrapped))) if input.requires_grad else tensor
     turned = array[tuple(slice(None, None, -1) if d in wrapped else slice(None) for d in range(array.ndim))]
     tensor = Tensor(compact(turned))
     return record(flip, tensor, (input, tuple(wrapped))) if input.requires_grad else tensor

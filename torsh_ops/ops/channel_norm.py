@@ -13,9 +13,47 @@ from torsh_ops.ops import elementwise as ew
 from torsh_ops.ops import reduce as rd
 from torsh_ops.ops.dispatch import contiguous_array, need_tensor
 from torsh_ops.ops.pad import pad
+from torsh_ops.ops.plan import New, Plan, Step, flat, planned, seen
 from torsh_ops.tensor import Tensor
 
 
+def _plan_batch_norm(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Plan | None:
+    """By given statistics, or by those of the batch where none are kept, of several places a channel."""
+    _check(batch_norm, input, running_mean, running_var, weight, bias, training)
+    x, channels = input._array, input._array.shape[1]
+    count = x.size // max(channels, 1)
+    if x.ndim < 3 or count < 2 or count == x.shape[0] or x.size >= threads.WORTH_ELEMENTS:
+        return None
+    if training and not (running_mean is running_var is None):
+        return None
+    planes, out, rstd = (x.shape[0], channels, count // x.shape[0]), New(x.shape, input), New((channels,), input)
+    w, b = _plain_or(weight, channels, x.dtype, 1), _plain_or(bias, channels, x.dtype, 0)
+    room, steps = [rstd], []
+    mean: Any = running_mean
+    variance: Any = running_var
+    if training:
+        mean, variance = New((channels,), input), New((channels,), input)
+        room += [mean, variance]
+        steps.append(Step(kernels.statistics, seen(input, planes), mean, variance))
+    given = flat(w), flat(b), flat(mean), flat(variance), float(eps)
+    steps.append(Step(kernels.batch_norm, seen(input, planes), *given, rstd, seen(out, planes)))
+    return Plan(out, steps, room=room)
+
+
+def _plain_or(parameter: Tensor | None, n: int, dtype: np.dtype, neutral: float) -> Tensor | np.ndarray:
+    return np.full(n, neutral, dtype) if parameter is None else parameter
+
+
+@planned(_plan_batch_norm)
 def batch_norm(
     input: Tensor,
     running_mean: Tensor | None,
@@ -194,6 +232,21 @@ def batch_norm_bias_grad(g: Tensor, x: Tensor, mean: np.ndarray, rstd: np.ndarra
     return Tensor(_sums(g, _planes(contiguous_array(x)), mean, rstd, kept)[1].copy())
 
 
+def _plan_group_norm(
+    input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
+) -> Plan | None:
+    _check(group_norm, input, None, None, weight, bias, True)
+    x, channels = input._array, input._array.shape[1]
+    if not x.size or x.size >= threads.WORTH_ELEMENTS or num_groups < 1 or channels % num_groups:
+        return None
+    rows = (len(x) * num_groups, channels // num_groups, x.size // (len(x) * channels))
+    w, b = _plain_or(weight, channels, x.dtype, 1), _plain_or(bias, channels, x.dtype, 0)
+    out, kept = New(x.shape, input), New((rows[0], 2), input)
+    step = Step(kernels.group_norm, seen(input, rows), flat(w), flat(b), float(eps), seen(out, rows), kept)
+    return Plan(out, [step], room=[kept])
+
+
+@planned(_plan_group_norm)
 def group_norm(
     input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
 ) -> Tensor:

@@ -15,6 +15,7 @@ from torsh_ops.ops.dispatch import contiguous_array, need_tensor
 from torsh_ops.ops.index import gather
 from torsh_ops.ops.losses import check_reduction, reduced, same_shape
 from torsh_ops.ops.norm import log_softmax, softmax
+from torsh_ops.ops.plan import New, Plan, Step, flat, planned
 from torsh_ops.tensor import Tensor
 
 _INT64 = np.dtype(np.int64)
@@ -78,6 +79,18 @@ def _classes(input: Tensor, target: Tensor, ignore_index: int) -> tuple[np.ndarr
     return kept, np.where(kept, places, 0).astype(np.int64)
 
 
+def _plan_cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = None) -> Plan | None:
+    """The mean over the rows of a matrix of logits, when every target is a class or left out."""
+    x, places = input._array, target._array
+    matrix = x.ndim == 2 and x.dtype in _NO_WEIGHT and 0 < x.size < threads.WORTH_ELEMENTS
+    if weight is not None or not matrix or places.dtype is not _INT64 or places.shape != x.shape[:1]:
+        return None
+    loss, losses, kept = New((), input), New(x.shape[:1], input), New((len(x), 3), input)
+    step = Step(kernels.mean, input, target, _NO_WEIGHT[x.dtype], -100, losses, kept, flat(loss), checked=True)
+    return Plan(loss, [step], room=[losses, kept])
+
+
+@planned(_plan_cross_entropy)
 def cross_entropy(
     input: Tensor,
     target: Tensor,

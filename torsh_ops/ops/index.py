@@ -14,7 +14,8 @@ from torsh_ops.kernels import index as ik
 from torsh_ops.kernels import short
 from torsh_ops.ops import shortcut
 from torsh_ops.ops.dispatch import broadcast_shapes, check_writable, need_tensor
-from torsh_ops.ops.layout import as_flat
+from torsh_ops.ops.layout import ALIKE, as_flat
+from torsh_ops.ops.plan import New, Plan, Step, alike, flat, planned
 from torsh_ops.ops.views import array_of, expand, reshape, slice_view
 from torsh_ops.tensor import Tensor, check_dim
 
@@ -224,6 +225,19 @@ def within(op: Callable[..., Any], name: str, index: np.ndarray, shape: tuple[in
         )
 
 
+def _plan_gather(input: Tensor, dim: int, index: Tensor) -> Plan | None:
+    """Gather by the kernel, where other dimensions are of one size."""
+    shape, own = input._array.shape, index._array.shape
+    dim = check_dim(dim, len(shape))
+    alike_elsewhere = len(own) == len(shape) > 0 and shape[:dim] == own[:dim] and shape[dim + 1 :] == own[dim + 1 :]
+    if not alike_elsewhere or index._array.dtype is not _I8 or input._array.dtype not in ALIKE:
+        return None
+    out = New(own, input)
+    step = Step(ik.gather, alike(flat(input)), flat(index), alike(flat(out)), *about(shape, dim), checked=True)
+    return Plan(out, [step], recorded=3)
+
+
+@planned(_plan_gather)
 def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """`out[i][j] = input[index[i][j]][j]` for dim 0, and so on; the shape of `index`.
 
@@ -231,9 +245,6 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """
     table = array_of(gather, input)
     dim = check_dim(dim, table.ndim)
-    if (result := _gathered(table, dim, index)) is not None:
-        tensor = Tensor(result)
-        return record(gather, tensor, (input, dim, index)) if input.requires_grad else tensor
     array = check_indices(gather, input, dim, index)
     if array.size:
         within(gather, "input", array, table.shape, dim)
@@ -243,25 +254,6 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     else:
         result = np.broadcast_to(source, array.shape).copy()
     return record(gather, Tensor(result), (input, dim, index))
-
-
-def _gathered(table: np.ndarray, dim: int, index: Tensor) -> np.ndarray | None:
-    """Gather by the kernel, where other dimensions are of one size; None where that does not fit."""
-    places = need_tensor(gather, index, "index")._array
-    source = as_flat(table)
-    if source is None or places.dtype is not _I8 or not places.flags.c_contiguous or not places.size:
-        return None
-    shape, own = table.shape, places.shape
-    if len(own) != len(shape) or not shape or shape[:dim] != own[:dim] or shape[dim + 1 :] != own[dim + 1 :]:
-        return None
-    result = memory.empty(own, table.dtype)
-    into = result.ravel()
-    if table.dtype is not source.dtype:
-        into = into.view(source.dtype)
-    outer, n, inner = about(shape, dim)
-    if (bad := ik.gather(source, places.ravel(), into, outer, n, inner)) >= 0:
-        raise outside(gather, places, bad, dim, n)
-    return result
 
 
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
@@ -360,6 +352,16 @@ def _chosen(array: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return result[:count]
 
 
+def _plan_nonzero(input: Tensor) -> Plan | None:
+    array = input._array
+    # The rows that are not needed stay as they are with the result.
+    if array.dtype is not _BOOL or array.ndim != 2 or not 0 < array.size < _MASKED_BY_KERNEL:
+        return None
+    out = New((array.size + 1, 2), _I8)
+    return Plan(out, [Step(ik.places, flat(input), array.shape[1], flat(out), counts=out)])
+
+
+@planned(_plan_nonzero)
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     """The places of what is not zero, in order: (count, ndim), or a tuple of one vector a dimension."""
     array = array_of(nonzero, input)

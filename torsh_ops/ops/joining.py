@@ -12,10 +12,10 @@ from torsh_ops.autograd import record
 from torsh_ops.errors import ArgumentError, DimError, DTypeError, ShapeError
 from torsh_ops.kernels import move as mk
 from torsh_ops.kernels.run import STREAMED_BYTES
-from torsh_ops.ops import shortcut
 from torsh_ops.ops.dispatch import need_tensor
 from torsh_ops.ops.index import index_select
-from torsh_ops.ops.layout import as_flat, rearrange
+from torsh_ops.ops.layout import ALIKE, as_flat, rearrange
+from torsh_ops.ops.plan import New, Plan, Step, alike, flat, planned
 from torsh_ops.ops.views import array_of, broadcast_tensors, reshape, select, sizes_of, slice_view, unsqueeze
 from torsh_ops.tensor import Tensor, check_dim
 
@@ -41,7 +41,28 @@ def _joinable(tensors: Sequence[Tensor], dim: int) -> tuple[int, list[np.ndarray
     return dim, [a.astype(common, copy=False) for _, a in kept]
 
 
-@shortcut.join(np.concatenate)
+def _plan_cat(tensors: Sequence[Tensor], dim: int = 0) -> Plan | None:
+    """Contiguous tensors of one dtype, piece by piece."""
+    first = tensors[0]._array
+    dim = check_dim(dim, first.ndim)
+    lead, tail = first.shape[:dim], first.shape[dim + 1 :]
+    if not first.ndim or first.dtype not in ALIKE or any(x.requires_grad for x in tensors):
+        return None
+    if any(x._array.dtype is not first.dtype or x.shape[:dim] != lead or x.shape[dim + 1 :] != tail for x in tensors):
+        return None
+    if any(not x._array.size for x in tensors):
+        return None
+    out = New((*lead, sum(x.shape[dim] for x in tensors), *tail), first.dtype)
+    rows, inner, start, steps = math.prod(lead), math.prod(tail), 0, []
+    for x in tensors:
+        width = x.shape[dim] * inner
+        target = alike(flat(out)), start, out.shape[dim] * inner
+        steps.append(Step(mk.copy_block, alike(flat(x)), 0, width, *target, rows, width))
+        start += width
+    return Plan(out, steps)
+
+
+@planned(_plan_cat)
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Join tensors along a dimension they have; dtypes are promoted.
 

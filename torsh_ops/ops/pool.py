@@ -12,6 +12,7 @@ from torsh_ops.kernels import pool as kernels
 from torsh_ops.kernels import pool_tile
 from torsh_ops.kernels.conv_emit import lanes_of
 from torsh_ops.ops.dispatch import contiguous_array, need_tensor
+from torsh_ops.ops.plan import New, Plan, Step, planned, seen
 from torsh_ops.ops.windows import Pair, hashable, pair
 from torsh_ops.tensor import Tensor
 
@@ -32,6 +33,35 @@ class _Windows(NamedTuple):
         return self.row_scale.size, self.column_scale.size
 
 
+def _plan_max_pool2d(
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Plan | None:
+    planes = _plan_planes(max_pool2d, input)
+    if planes is None or return_indices:
+        return None
+    how = (hashable(kernel_size), hashable(stride), hashable(padding), hashable(dilation), ceil_mode)
+    size, tables, tile = _max_windows(input.shape[-2:], *how)
+    out = New((*input.shape[:-2], *size), input)
+    x, y = seen(input, planes), seen(out, (planes[0], *size))
+    if tile:
+        return Plan(out, [Step(pool_tile.maximum, x, *tile, lanes_of(x.dtype.itemsize), y)])
+    return Plan(out, [Step(kernels.maximum, x, *tables, y)])
+
+
+def _plan_planes(op: Any, input: Tensor) -> tuple[int, int, int] | None:
+    """The shape of the images of a contiguous tensor that one thread pools; None of any other."""
+    if input._array.size >= threads.WORTH_ELEMENTS or not input._array.flags.c_contiguous:
+        return None
+    return _planes(op, input).shape
+
+
+@planned(_plan_max_pool2d)
 def max_pool2d(
     input: Tensor,
     kernel_size: int | Pair,
@@ -69,6 +99,29 @@ def max_pool2d(
     return (values, indices.long()) if return_indices else values
 
 
+def _plan_avg_pool2d(
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Plan | None:
+    planes = _plan_planes(avg_pool2d, input)
+    if planes is None:
+        return None
+    how = (hashable(kernel_size), hashable(stride), hashable(padding), ceil_mode, count_include_pad)
+    windows = _mean_windows(input.shape[-2:], *how, divisor_override, input._array.dtype)
+    out = New((*input.shape[:-2], *windows.out), input)
+    x, y = seen(input, planes), seen(out, (planes[0], *windows.out))
+    if windows.tile:
+        scales = windows.row_scale, windows.column_scale
+        return Plan(out, [Step(pool_tile.mean, x, *scales, *windows.tile, lanes_of(x.dtype.itemsize), y)])
+    return Plan(out, [Step(kernels.average, x, *windows[:4], y)])
+
+
+@planned(_plan_avg_pool2d)
 def avg_pool2d(
     input: Tensor,
     kernel_size: int | Pair,

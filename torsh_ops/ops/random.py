@@ -6,7 +6,6 @@ on what was drawn before, never on the number of threads or the machine. It vect
 """
 
 import os
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,8 +15,10 @@ from torsh_ops import dtypes, memory, threads
 from torsh_ops.dtypes import as_dtype
 from torsh_ops.errors import ArgumentError, DTypeError, OperandError
 from torsh_ops.kernels import random as rk
+from torsh_ops.kernels import short
 from torsh_ops.ops.creation import Size, finish, float_dtype, shape_of
 from torsh_ops.ops.dispatch import check_writable, need_tensor
+from torsh_ops.ops.plan import LARGE_BYTES, New, Plan, Step, flat, planned
 from torsh_ops.tensor import Tensor
 from torsh_ops.tensor import device as make_device
 
@@ -25,24 +26,14 @@ _WORDS = 1 << 64
 _FLOAT32 = np.dtype(np.float32)
 _BOOL = np.dtype(bool)
 
-# Two threads that draw from one generator must not get the same numbers.
-_lock = threading.Lock()
-
-
-def _forget() -> None:
-    global _lock
-    _lock = threading.Lock()
-
-
-os.register_at_fork(after_in_child=_forget)
-
 
 class Generator:
     """A source of random numbers: a seed, and how many blocks of its stream are spent."""
 
     def __init__(self, device: Any = "cpu") -> None:
         self.device = make_device(device)
-        self._set(0, 0)
+        # The key and how many blocks are spent, where compiled code finds them.
+        self.state = np.zeros(2, np.int64)
 
     def manual_seed(self, seed: int) -> "Generator":
         """Start the stream of `seed`, an integer of 64 bits (negative ones count from 2^64 down); return the generator.
@@ -55,22 +46,21 @@ class Generator:
         return self
 
     def _set(self, seed: int, spent: int) -> None:
-        self._seed, self._spent = seed, spent
         # As a signed number of 64 bits, as kernels take it.
-        self._key = seed - _WORDS if seed >= _WORDS >> 1 else seed
+        self.state[:] = seed - _WORDS if seed >= _WORDS >> 1 else seed, spent
 
     def seed(self) -> int:
         """Start the stream of a seed from the operating system, and return it."""
         self.manual_seed(int.from_bytes(os.urandom(8), "little"))
-        return self._seed
+        return self.initial_seed()
 
     def initial_seed(self) -> int:
         """Return the seed of the running stream."""
-        return self._seed
+        return self.key() % _WORDS
 
     def get_state(self) -> Tensor:
         """Return the stream's position, for `set_state`: an int64 tensor of the seed and the number of blocks spent."""
-        return Tensor(np.array([self.key(), self._spent], np.int64))
+        return Tensor(self.state.copy())
 
     def set_state(self, new_state: Tensor) -> "Generator":
         """Go back to a position that `get_state` gave."""
@@ -82,14 +72,11 @@ class Generator:
 
     def key(self) -> int:
         """Return the seed as a signed number of 64 bits, as kernels take it."""
-        return self._key
+        return int(self.state[0])
 
     def take(self, blocks: int) -> int:
-        """Spend `blocks` of the stream; return the number of the first."""
-        with _lock:
-            start = self._spent
-            self._spent += blocks
-        return start
+        """Spend `blocks` of the stream; return the number of the first. No two threads get the same."""
+        return rk.spend(self.state, blocks)
 
 
 default_generator = Generator()
@@ -224,6 +211,20 @@ def randn(
     return finish(array, device, requires_grad)
 
 
+def _plan_drawn(kernel: Any, *parameters: float) -> Any:
+    """Return the planner of `rand_like` or `randn_like`: float32 from the default generator."""
+
+    def plan(input: Tensor) -> Plan | None:
+        # Beyond that size Python's lock would be let go, and with it the generator.
+        if input._array.dtype is not _FLOAT32 or input._array.nbytes >= LARGE_BYTES // 4:
+            return None
+        out, rest = New(input.shape, input), New((rk.GROUP,), input)
+        return Plan(out, [Step(kernel, default_generator.state, *parameters, flat(out), rest)], room=[rest])
+
+    return plan
+
+
+@planned(_plan_drawn(short.uniform))
 def rand_like(
     input: Tensor,
     *,
@@ -239,6 +240,7 @@ def rand_like(
     return rand(input.shape, generator=generator, dtype=kind, device=device, requires_grad=requires_grad)
 
 
+@planned(_plan_drawn(short.normal))
 def randn_like(
     input: Tensor,
     *,

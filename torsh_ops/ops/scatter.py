@@ -9,11 +9,13 @@ from torsh_ops import memory
 from torsh_ops.autograd import record
 from torsh_ops.errors import DimError, DTypeError, OperandError, ShapeError
 from torsh_ops.kernels import index as ik
+from torsh_ops.kernels import move as mk
 from torsh_ops.kernels import ternary as tk
 from torsh_ops.ops import shortcut
 from torsh_ops.ops.dispatch import broadcast_shapes, check_writable, need_tensor
 from torsh_ops.ops.index import about, check_indices, outside, within, wrapped
 from torsh_ops.ops.layout import compact
+from torsh_ops.ops.plan import New, Plan, Step, flat, planned
 from torsh_ops.ops.views import array_of
 from torsh_ops.tensor import Tensor, check_dim
 
@@ -143,15 +145,20 @@ def _spelled(reduce: str) -> str:
 def _write_add(op: Any, input: Tensor, result: np.ndarray, dim: int, index: Tensor, src: Tensor) -> None:
     array = _source(op, input, src)
     places = need_tensor(op, index, "index")._array
-    own, shape = places.shape, result.shape
-    fits = own == array.shape and shape[:dim] == own[:dim] and shape[dim + 1 :] == own[dim + 1 :]
-    if fits and _all_ready(result, array, places):
+    if _fits_kernel(result, dim, places, array):
         bad = ik.scatter_add(result.ravel(), places.ravel(), array.ravel(), *about(result.shape, dim))
         if bad >= 0:
             raise outside(op, places, bad, dim, result.shape[dim])
         return
     key, used = _places(op, input, dim, index, array)
     np.add.at(result, key, used)
+
+
+def _fits_kernel(result: np.ndarray, dim: int, places: np.ndarray, source: np.ndarray) -> bool:
+    """Tell whether the kernel of scatter_add takes the arrays: where other dimensions are of one size."""
+    own, shape = places.shape, result.shape
+    alike = own == source.shape and shape[:dim] == own[:dim] and shape[dim + 1 :] == own[dim + 1 :]
+    return alike and _all_ready(result, source, places)
 
 
 def _all_ready(result: np.ndarray, source: np.ndarray, places: np.ndarray) -> bool:
@@ -167,14 +174,22 @@ def _all_ready(result: np.ndarray, source: np.ndarray, places: np.ndarray) -> bo
     )
 
 
+def _plan_scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Plan | None:
+    array, places = input._array, index._array
+    dim = check_dim(dim, array.ndim)
+    if src._array.dtype is not array.dtype or not _fits_kernel(array, dim, places, src._array):
+        return None
+    out = New(array.shape, input)
+    copy = Step(mk.copy_block, flat(input), 0, 0, flat(out), 0, 0, 1, array.size)
+    add = Step(ik.scatter_add, flat(out), flat(index), flat(src), *about(array.shape, dim), checked=True)
+    return Plan(out, [copy, add], recorded=4)
+
+
+@planned(_plan_scatter_add)
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     """`input` with `src` added at `index` along `dim`; places named twice get both. Errors as in `scatter`."""
     dim = check_dim(dim, array_of(scatter_add, input).ndim)
-    if input.requires_grad or not isinstance(src, Tensor) or src.requires_grad:
-        return _copied(scatter_add, input, _write_add, dim, index, src)
-    result = compact(input._array)
-    _write_add(scatter_add, input, result, dim, index, src)
-    return Tensor(result)
+    return _copied(scatter_add, input, _write_add, dim, index, src)
 
 
 def scatter_add_(self: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:

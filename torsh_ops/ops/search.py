@@ -11,6 +11,7 @@ from torsh_ops.errors import ArgumentError, DTypeError, ShapeError
 from torsh_ops.kernels import search as sk
 from torsh_ops.ops.axes import INT64, delivered, need_floating, need_real
 from torsh_ops.ops.dispatch import Number, contiguous_array, need_tensor
+from torsh_ops.ops.plan import New, Plan, Step, flat, planned
 from torsh_ops.tensor import Tensor, check_dim
 
 # Below that many numbers NumPy's own count costs less than the three calls of ours.
@@ -155,6 +156,18 @@ def _tensors(found: Any, several: bool) -> Any:
     return tensors if several else tensors[0]
 
 
+def _plan_bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Plan | None:
+    """Few numbers, when none is above `minlength`."""
+    array = input._array
+    if weights is not None or array.ndim != 1 or array.dtype is not INT64 or not 0 < array.size < _FEW:
+        return None
+    if not 0 < minlength <= _FEW:
+        return None
+    out, other = New((minlength,), INT64), New((minlength,), INT64)
+    return Plan(out, [Step(sk.count_below, flat(input), other, out, checked=True)], room=[other])
+
+
+@planned(_plan_bincount)
 def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
     """How often each number from 0 comes in `input` (1-D, not negative), or the sum of its `weights`.
 
@@ -162,8 +175,6 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     ArgumentError on negative numbers or `minlength`.
     """
     array = need_tensor(bincount, input)._array
-    if weights is None and minlength >= 0 and array.ndim == 1 and 0 < array.size < _FEW and array.dtype is INT64:
-        return _weighed(array, None, minlength)
     if array.ndim != 1 or (weights is not None and weights.shape != input.shape):
         raise ShapeError(
             f"bincount only supports 1-d inputs, with weights of the same shape, but got {input.shape}"

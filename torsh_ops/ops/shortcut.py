@@ -22,6 +22,7 @@ from numba import cfunc, types
 
 from torsh_ops import memory, threads
 from torsh_ops.autograd import record
+from torsh_ops.kernels import team
 from torsh_ops.kernels.call import objects as table
 from torsh_ops.kernels.call import pointwise, products, views
 from torsh_ops.kernels.call import rows as by_rows
@@ -37,8 +38,8 @@ from torsh_ops.kernels.call.objects import (
 from torsh_ops.tensor import Tensor
 
 __all__ = [
-    "BOUNDS", "CHOICE", "FILLING", "NO_DIM", "ONE_DIM", "as_method", "binary", "compact", "getitem", "join", "lookup",
-    "normalisation", "product", "reduction", "rows", "ternary", "unary", "view",
+    "BOUNDS", "CHOICE", "FILLING", "NO_DIM", "ONE_DIM", "as_method", "binary", "builtin_of", "compact", "getitem",
+    "lookup", "normalisation", "product", "reduction", "rows", "ternary", "unary", "view",
 ]  # fmt: skip
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -49,8 +50,8 @@ SUPPORTED = (
     and not sysconfig.get_config_var("Py_GIL_DISABLED")
 )
 _FASTCALL_WITH_KEYWORDS = 0x0080 | 0x0002
-# Where PyArray_NewFromDescr stands in NumPy's C interface; the order is part of NumPy's binary interface.
-_NEW_FROM_DESCR = 94
+# Where functions stand in NumPy's C interface; the order is part of NumPy's binary interface.
+_NEW_FROM_DESCR, _SET_BASE_OBJECT = 94, 282
 # A C function's arguments and result: the carrier of the table, arguments, their count, names of the last of them.
 _ENTRY = types.intp(types.intp, types.intp, types.intp, types.intp)
 _REAL = (types.float32, types.float64)
@@ -98,9 +99,7 @@ class _Way(np.ndarray):
         """Compile, or load, the kernel for one dtype and form; put its address into the table."""
         arguments = self.signature(which)
         kernel = self.kernel[which % table.FORMS] if isinstance(self.kernel, tuple) else self.kernel
-        kernel.compile(arguments)
-        compiled = kernel.overloads[arguments]
-        self[table.KERNELS + which] = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
+        self[table.KERNELS + which] = team.address_of(kernel, arguments)
 
 
 _ways: list[_Way] = []
@@ -114,7 +113,13 @@ def _address(function: Any) -> int:
     return ctypes.cast(function, ctypes.c_void_p).value or 0
 
 
-def _builtin(function: Function, entry: Any, kernel: Any, signature: Any, **words: int) -> Function:
+def builtin_of(
+    function: Function, entry: Any, kernel: Any, signature: Any, fetch: Any = None, **words: int
+) -> Function:
+    """Make the built-in function that takes the short way of `entry`, with what its table says.
+
+    `fetch` is called from there for what is missing: a kernel's address, unless another is given.
+    """
     way = np.zeros(table.TABLE_SIZE, np.int64).view(_Way)
     way.function, way.entry, way.kernel, way.signature = function, entry, kernel, signature
     doc = f"{function.__name__}{_plain(inspect.signature(function))}\n--\n\n{inspect.getdoc(function)}"
@@ -125,7 +130,7 @@ def _builtin(function: Function, entry: Any, kernel: Any, signature: Any, **word
     way.outer = _MethodDef(name, forward, _FASTCALL_WITH_KEYWORDS, doc.encode())
     inner = _api.PyCFunction_NewEx(ctypes.addressof(way.inner), way, function.__module__)
     builtin = _api.PyCFunction_NewEx(ctypes.addressof(way.outer), inner, function.__module__)
-    way.builtin, way.fetcher = builtin, way.fetch
+    way.builtin, way.fetcher = builtin, fetch or way.fetch
     way[table.SHARED] = _shared.ctypes.data
     way[table.PYTHON], way[table.FETCH] = id(function), id(way.fetcher)
     way[table.RECORD_AS] = id(builtin)
@@ -166,20 +171,22 @@ def _bring_in(entry: Any) -> None:
 
 def _fill_shared_table() -> None:
     api = np._core._multiarray_umath._ARRAY_API  # type: ignore[attr-defined]
-    functions = (ctypes.c_void_p * (_NEW_FROM_DESCR + 1)).from_address(_api.PyCapsule_GetPointer(api, None))
+    functions = (ctypes.c_void_p * (_SET_BASE_OBJECT + 1)).from_address(_api.PyCapsule_GetPointer(api, None))
     pointed = {
         table.TENSOR: Tensor, table.NDARRAY: np.ndarray, table.FLOAT: float, table.INT: int, table.TUPLE: tuple,
-        table.LIST: list, table.SLICE: slice, table.FALSE: False, table.TRUE: True, table.NONE: None,
+        table.LIST: list, table.SLICE: slice, table.STR: str, table.FALSE: False, table.TRUE: True, table.NONE: None,
         table.ELLIPSIS: Ellipsis,
         table.DIM: sys.intern("dim"), table.KEEPDIM: sys.intern("keepdim"),
         table.MIN: sys.intern("min"), table.MAX: sys.intern("max"), table.F32: np.dtype(np.float32),
         table.F64: np.dtype(np.float64), table.BOOL: np.dtype(np.bool_), table.I64: np.dtype(np.int64),
-        table.EMPTY: _empty_like, table.RECORD: record, table.TEMPLATE: Tensor(np.empty(0)),
+        table.EMPTY: _empty_like, table.ALLOCATE: memory.empty, table.RECORD: record,
+        table.TEMPLATE: Tensor(np.empty(0)),
     }  # fmt: skip
     for word, value in pointed.items():
         _shared[word] = id(value)
     _kept.extend(pointed.values())
     _shared[table.NEW_ARRAY] = functions[_NEW_FROM_DESCR] or 0
+    _shared[table.SET_BASE] = functions[_SET_BASE_OBJECT] or 0
     _shared[table.POOLED], _shared[table.SHARED_WORK] = memory.POOLED_BYTES, threads.WORTH_ELEMENTS
     _describe_slots()
 
@@ -217,7 +224,7 @@ def unary(kernel: Any, *, to_bool: bool = False, recorded: bool = True) -> Calla
         return array, _bool_or(array, to_bool)
 
     words = {"RESULT": table.BOOL if to_bool else 0} | ({} if recorded else {"RECORD_AS": 0})
-    return lambda function: _builtin(function, pointwise.unary, kernel, signature, **words)
+    return lambda function: builtin_of(function, pointwise.unary, kernel, signature, **words)
 
 
 def binary(kernel: Any, *, to_bool: bool = False, numbers: bool = True) -> Callable[[Function], Function]:
@@ -233,7 +240,7 @@ def binary(kernel: Any, *, to_bool: bool = False, numbers: bool = True) -> Calla
         return x, y, _bool_or(array, to_bool)
 
     result = table.BOOL if to_bool else 0
-    return lambda function: _builtin(function, pointwise.binary, kernel, signature, RESULT=result, NUMBERS=numbers)
+    return lambda function: builtin_of(function, pointwise.binary, kernel, signature, RESULT=result, NUMBERS=numbers)
 
 
 def reduction(
@@ -258,7 +265,7 @@ def reduction(
     words = {"RESULT": table.I64 if to_index else 0, "DIMS": dims, "POSITIONAL": positional}
     if not recorded:
         words["RECORD_AS"] = 0
-    return lambda function: _builtin(function, by_rows.reduce, kernel, signature, **words)
+    return lambda function: builtin_of(function, by_rows.reduce, kernel, signature, **words)
 
 
 def _arrays(which: int, ndim: int) -> Any:
@@ -267,7 +274,7 @@ def _arrays(which: int, ndim: int) -> Any:
 
 def rows(kernel: Any) -> Callable[[Function], Function]:
     """Give an operator of the rows along a `dim` the short way to `kernel(x, out)` of matrices."""
-    return lambda function: _builtin(function, by_rows.rows, kernel, lambda which: (_arrays(which, 2),) * 2)
+    return lambda function: builtin_of(function, by_rows.rows, kernel, lambda which: (_arrays(which, 2),) * 2)
 
 
 def normalisation(kernel: Any, *, biased: bool) -> Callable[[Function], Function]:
@@ -277,7 +284,7 @@ def normalisation(kernel: Any, *, biased: bool) -> Callable[[Function], Function
         matrix, vector = _arrays(which, 2), _arrays(which, 1)
         return matrix, *(vector,) * (1 + biased), types.float64, matrix, matrix
 
-    return lambda function: _builtin(function, by_rows.normalise, kernel, signature, NUMBERS=biased)
+    return lambda function: builtin_of(function, by_rows.normalise, kernel, signature, NUMBERS=biased)
 
 
 def product(
@@ -299,7 +306,7 @@ def product(
 
     def short(function: Function) -> Function:
         taken = sum(1 << form for form, kernel in enumerate(kernels) if kernel is not None)
-        builtin = _builtin(function, products.product, kernels, signature, FORMS_TAKEN=taken)
+        builtin = builtin_of(function, products.product, kernels, signature, FORMS_TAKEN=taken)
         for form in range(len(kernels)):
             _ways[-1][table.RECORD_AS + form] = id(recorded_as[form] if recorded_as else builtin)
         return builtin
@@ -325,7 +332,7 @@ def ternary(
     words = {"DIMS": kind, "NUMBERS": numbers}
     if not recorded:
         words["RECORD_AS"] = 0
-    return lambda function: _builtin(function, pointwise.ternary, kernel, signature, **words)
+    return lambda function: builtin_of(function, pointwise.ternary, kernel, signature, **words)
 
 
 def lookup(kernel: Any, *, selects: bool = False) -> Callable[[Function], Function]:
@@ -338,13 +345,13 @@ def lookup(kernel: Any, *, selects: bool = False) -> Callable[[Function], Functi
         values, index = _arrays(which, 1), types.Array(types.int64, 1, "C")
         return values, index, values, types.intp, types.intp, index
 
-    return lambda function: _builtin(function, views.lookup, kernel, signature, DIMS=selects)
+    return lambda function: builtin_of(function, views.lookup, kernel, signature, DIMS=selects)
 
 
 def _by_method(entry: Any, method: str, **words: int) -> Callable[[Function], Function]:
     name = sys.intern(method)
     _kept.append(name)
-    return lambda function: _builtin(function, entry, None, None, METHOD=id(name), **words)
+    return lambda function: builtin_of(function, entry, None, None, METHOD=id(name), **words)
 
 
 def view(method: str, *, from_rows: bool = False) -> Callable[[Function], Function]:
@@ -360,12 +367,6 @@ def compact(method: str) -> Callable[[Function], Function]:
     return _by_method(views.compact, method)
 
 
-def join(numpy_function: Any) -> Callable[[Function], Function]:
-    """Give an operator of a list of tensors, and a `dim`, the short way to NumPy's function of arrays."""
-    _kept.append(numpy_function)
-    return lambda function: _builtin(function, views.join, None, None, METHOD=id(numpy_function))
-
-
 def getitem(function: Function) -> Function:
     """Give indexing the short way for keys that NumPy takes as a view."""
-    return _builtin(function, views.getitem, None, None)
+    return builtin_of(function, views.getitem, None, None)

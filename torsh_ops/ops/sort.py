@@ -11,8 +11,10 @@ from torsh_ops.kernels import order as ok
 from torsh_ops.ops.axes import INT64, ValuesIndices, delivered, need_real, not_empty, picked
 from torsh_ops.ops.dispatch import contiguous_array, need_tensor
 from torsh_ops.ops.extreme import amax
+from torsh_ops.ops.plan import New, Plan, Step, flat, planned
 from torsh_ops.tensor import Tensor, check_dim
 
+_RANKED = (np.dtype(np.float32), np.dtype(np.int32))
 # Up to that many elements are chosen in one reading of the row; more are split off, then sorted.
 _FEW = 64
 
@@ -144,6 +146,20 @@ def msort(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     return delivered(msort, sort(input, 0).values, out, input)
 
 
+def _plan_topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Plan | None:
+    """A few of the elements of rows by the kernel that keeps them in order."""
+    array = input._array
+    n = array.shape[-1] if array.ndim else 0
+    few = 1 <= k <= _FEW and 4 * k <= n and array.size < threads.WORTH_ELEMENTS
+    if not few or array.dtype not in _RANKED or dim not in (-1, array.ndim - 1):
+        return None
+    left = (*array.shape[:-1], k)
+    values, indices, best = New(left, input), New(left, INT64), New((k,), INT64)
+    step = Step(ok.smallest, flat(input), n, k, largest, best, flat(values), flat(indices))
+    return Plan([values, indices], [step], of=ValuesIndices, room=[best])
+
+
+@planned(_plan_topk)
 def topk(
     input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True, *, out: Any = None
 ) -> ValuesIndices:

@@ -20,7 +20,7 @@ TUPLE_SIZE, TUPLE_ITEMS = 16, 24
 LIST_ITEMS = 24
 SLICE_STEP = 32
 ARRAY_DATA, ARRAY_NDIM, ARRAY_SHAPE, ARRAY_STRIDES, ARRAY_DTYPE, ARRAY_FLAGS = 16, 24, 32, 40, 56, 64
-IN_ROWS, IN_COLUMNS, _ALIGNED = 0x0001, 0x0002, 0x0100
+IN_ROWS, IN_COLUMNS, _ALIGNED, _WRITEABLE = 0x0001, 0x0002, 0x0100, 0x0400
 
 # The table that all operators share, in words.
 TENSOR, NDARRAY, FLOAT, INT, TUPLE, LIST, SLICE = range(7)
@@ -29,7 +29,8 @@ F32, F64, BOOL, I64 = range(15, 19)
 NEW_ARRAY, EMPTY, RECORD, TEMPLATE = range(19, 23)
 SLOTS, SLOTS_END, SLOT_ARRAY, SLOT_GRAD, SLOT_BASE = range(23, 28)
 POOLED, SHARED_WORK = range(28, 30)
-SHARED_SIZE = 30
+STR, ALLOCATE, SET_BASE = range(30, 33)
+SHARED_SIZE = 33
 
 # The table of one operator: the shared one, its Python function, what fetches a missing kernel, the word of the
 # result's dtype (0: the operands'), which operands may be numbers, which dimensions it reduces and how many
@@ -50,19 +51,19 @@ VALUES, CHOICE, BOUNDS, FILLING = range(4)
 MAX_NDIM = 8  # what `stack` has room for
 SMALL_COPY = 2048
 
-_alloc = types.ExternalFunction("PyType_GenericAlloc", intp(intp, intp))
+alloc = types.ExternalFunction("PyType_GenericAlloc", intp(intp, intp))
 _is_subtype = types.ExternalFunction("PyType_IsSubtype", types.int32(intp, intp))
 incref = types.ExternalFunction("Py_IncRef", types.void(intp))
 decref = types.ExternalFunction("Py_DecRef", types.void(intp))
 vectorcall = types.ExternalFunction("PyObject_Vectorcall", intp(intp, intp, intp, intp))
 _long_as_double = types.ExternalFunction("PyLong_AsDouble", double(intp))
-_error = types.ExternalFunction("PyErr_Occurred", intp())
+error = types.ExternalFunction("PyErr_Occurred", intp())
 clear_error = types.ExternalFunction("PyErr_Clear", types.void())
 tuple_new = types.ExternalFunction("PyTuple_New", intp(intp))
 tuple_set = types.ExternalFunction("PyTuple_SetItem", types.int32(intp, intp, intp))
 vectorcall_method = types.ExternalFunction("PyObject_VectorcallMethod", intp(intp, intp, intp, intp))
 get_item = types.ExternalFunction("PyObject_GetItem", intp(intp, intp))
-_as_index = types.ExternalFunction("PyLong_AsSsize_t", intp(intp))
+as_index = types.ExternalFunction("PyLong_AsSsize_t", intp(intp))
 float_from = types.ExternalFunction("PyFloat_FromDouble", intp(double))
 long_from = types.ExternalFunction("PyLong_FromSsize_t", intp(intp))
 
@@ -106,20 +107,33 @@ def stack(typingctx: Any) -> Any:
 
 
 @intrinsic
-def _allocate_array(typingctx: Any, function: Any, kind: Any, dtype: Any, ndim: Any, shape: Any) -> Any:
-    """PyArray_NewFromDescr with memory of NumPy's own."""
+def array_at(
+    typingctx: Any, function: Any, kind: Any, dtype: Any, ndim: Any, shape: Any, strides: Any, data: Any, flags: Any
+) -> Any:
+    """PyArray_NewFromDescr: an array at `data`, writable where `flags` say so, or of memory of its own when 0."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         i64, i32 = ir.IntType(64), ir.IntType(32)
-        kind = ir.FunctionType(i64, [i64, i64, i32, i64, i64, i64, i32, i64])
-        zero = i64(0)
-        ndim = builder.trunc(args[3], i32)
-        return builder.call(
-            builder.inttoptr(args[0], kind.as_pointer()),
-            [args[1], args[2], ndim, args[4], zero, zero, i32(0), zero],
-        )
+        function, kind, dtype, ndim, shape, strides, data, flags = args
+        new = ir.FunctionType(i64, [i64, i64, i32, i64, i64, i64, i32, i64])
+        flags = builder.and_(builder.trunc(flags, i32), i32(_WRITEABLE))
+        given = [kind, dtype, builder.trunc(ndim, i32), shape, strides, data, flags, i64(0)]
+        return builder.call(builder.inttoptr(function, new.as_pointer()), given)
 
-    return intp(intp, intp, intp, intp, intp), codegen
+    return intp(*[intp] * 8), codegen
+
+
+@intrinsic
+def view_of(typingctx: Any, function: Any, array: Any, base: Any) -> Any:
+    """PyArray_SetBaseObject: `array` looks into the memory of `base`, whose reference it takes over."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        i64 = ir.IntType(64)
+        kind = ir.FunctionType(ir.IntType(32), [i64, i64]).as_pointer()
+        builder.call(builder.inttoptr(args[0], kind), args[1:])
+        return context.get_dummy_value()
+
+    return types.void(intp, intp, intp), codegen
 
 
 @intrinsic
@@ -254,13 +268,19 @@ def kernel_of(table, which):
 
 
 @njit(**INLINE)
+def new_in(shared, dtype, ndim, shape):
+    """A new array in memory of NumPy's own; 0 with an error set."""
+    incref(dtype)
+    return array_at(word(shared + 8 * NEW_ARRAY), word(shared + 8 * NDARRAY), dtype, ndim, shape, 0, 0, 0)
+
+
+@njit(**INLINE)
 def new_array(table, array, ndim, shape, nbytes):
     """A new array of the operator's dtype, or that of `array`; 0 with an error set."""
     shared, result = word(table + 8 * SHARED), word(table + 8 * RESULT)
     dtype = word(array + ARRAY_DTYPE) if result == 0 else word(shared + 8 * result)
     if nbytes < word(shared + 8 * POOLED):
-        incref(dtype)
-        return _allocate_array(word(shared + 8 * NEW_ARRAY), word(shared + 8 * NDARRAY), dtype, ndim, shape)
+        return new_in(shared, dtype, ndim, shape)
     # Only results of the shape of `array` are that large here.
     room = stack()
     store(room, array)
@@ -277,7 +297,7 @@ def new_like(table, array, nbytes):
 @njit(**INLINE)
 def tensor_of(shared, array):
     """A Tensor of `array`, whose reference it takes over; 0 with an error set."""
-    tensor = _alloc(word(shared + 8 * TENSOR), 0)
+    tensor = alloc(word(shared + 8 * TENSOR), 0)
     if tensor == 0:
         decref(array)
         return 0
@@ -289,6 +309,17 @@ def tensor_of(shared, array):
     decref(word(tensor + word(shared + 8 * SLOT_ARRAY)))
     store(tensor + word(shared + 8 * SLOT_ARRAY), array)
     return tensor
+
+
+@njit(**INLINE)
+def set_root(shared, view, tensor):
+    """Note that `view` looks into the memory of `tensor`, or of what that looks into."""
+    at = word(shared + 8 * SLOT_BASE)
+    base = word(tensor + at)
+    root = tensor if base == word(shared + 8 * NONE) else base
+    incref(root)
+    decref(word(view + at))
+    store(view + at, root)
 
 
 @njit(**INLINE)
@@ -326,7 +357,7 @@ def number_of(shared, x):
         return True, real(x + FLOAT_VALUE)
     if kind == word(shared + 8 * INT):
         value = _long_as_double(x)
-        if value == -1.0 and _error() != 0:
+        if value == -1.0 and error() != 0:
             clear_error()
             return False, 0.0
         return True, value
@@ -350,8 +381,8 @@ def whole(shared, number):
     """The value of an int; -2, which no caller wants, of what is none or does not fit."""
     if word(number + OB_TYPE) != word(shared + 8 * INT):
         return -2
-    value = _as_index(number)
-    if value == -1 and _error() != 0:
+    value = as_index(number)
+    if value == -1 and error() != 0:
         clear_error()
         return -2
     return value

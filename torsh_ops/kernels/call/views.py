@@ -14,8 +14,6 @@ from torsh_ops.kernels.call.objects import (
     I64,
     INLINE,
     INT,
-    LIST,
-    LIST_ITEMS,
     MAX_NDIM,
     METHOD,
     NDARRAY,
@@ -25,8 +23,6 @@ from torsh_ops.kernels.call.objects import (
     SHARED,
     SLICE,
     SLICE_STEP,
-    SLOT_ARRAY,
-    SLOT_BASE,
     SMALL_COPY,
     TUPLE,
     TUPLE_ITEMS,
@@ -44,13 +40,11 @@ from torsh_ops.kernels.call.objects import (
     plain_array,
     real_dtype,
     run,
+    set_root,
     size_of,
     stack,
     store,
     tensor_of,
-    tuple_new,
-    tuple_set,
-    vectorcall,
     vectorcall_method,
     wants_grad,
     whole,
@@ -63,12 +57,7 @@ def _view_of(shared, tensor, array):
     """A Tensor of `array`, a view into the memory of `tensor`; 0 with an error set."""
     view = tensor_of(shared, array)
     if view != 0:
-        at = word(shared + 8 * SLOT_BASE)
-        base = word(tensor + at)
-        root = tensor if base == word(shared + 8 * NONE) else base
-        incref(root)
-        decref(word(view + at))
-        store(view + at, root)
+        set_root(shared, view, tensor)
     return view
 
 
@@ -202,45 +191,3 @@ def lookup(self, args, count, names):
         decref(o)
         return by_python(table, args, count, names)
     return tensor_of(shared, o)
-
-
-def join(self, args, count, names):
-    """`op(tensors)` and `op(tensors, dim)` of a list or tuple of small tensors of one dtype, by NumPy's function."""
-    table = word(self + ARRAY_DATA)
-    shared = word(table + 8 * SHARED)
-    given = word(args) if names == 0 and 0 < count < 3 else 0
-    in_list = given != 0 and word(given + OB_TYPE) == word(shared + 8 * LIST)
-    if given == 0 or not (in_list or word(given + OB_TYPE) == word(shared + 8 * TUPLE)):
-        return by_python(table, args, count, names)
-    parts, items = word(given + TUPLE_SIZE), word(given + LIST_ITEMS) if in_list else given + TUPLE_ITEMS
-    fits, dtype, nbytes = parts > 0, 0, 0
-    for i in range(parts):
-        x = word(items + 8 * i)
-        a = any_array(shared, x)
-        # An empty vector joins anything: PyTorch's rule, not NumPy's.
-        if a == 0 or half(a + ARRAY_NDIM) == 0 or size_of(a) == 0 or wants_grad(shared, x):
-            fits = False
-            break
-        dtype = word(a + ARRAY_DTYPE) if i == 0 else dtype
-        fits = fits and dtype == word(a + ARRAY_DTYPE)
-        nbytes += 8 * size_of(a)
-    if not fits or nbytes >= word(shared + 8 * POOLED):
-        return by_python(table, args, count, names)
-    arrays = tuple_new(parts)
-    if arrays == 0:
-        return 0
-    for i in range(parts):
-        a = word(word(items + 8 * i) + word(shared + 8 * SLOT_ARRAY))
-        incref(a)
-        tuple_set(arrays, i, a)
-    room = stack()
-    store(room, arrays)
-    if count == 2:
-        store(room + 8, word(args + 8))
-    array = vectorcall(word(table + 8 * METHOD), room, count, 0)
-    decref(arrays)
-    if array == 0:
-        # What NumPy refuses, the Python function explains.
-        clear_error()
-        return by_python(table, args, count, names)
-    return tensor_of(shared, array)
