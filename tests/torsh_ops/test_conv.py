@@ -169,7 +169,8 @@ def test_the_method_depends_on_the_shape():
     assert chosen(1, 7, 512, 512) is not winograd
     for other in ({"dtype": np.dtype("f8")}, {"stride": (2, 2)}, {"groups": 2}, {"offsets": ((-2, 0, 2),) * 2}):
         assert chosen(8, 56, 64, 64, **other) in (direct, packed)
-    assert chosen(1, 14, 256, 1024, offsets=((0,),) * 2) is packed
+    assert chosen(1, 14, 256, 1024, offsets=((0,),) * 2) is conv_method.Pointwise
+    assert chosen(8, 7, 2048, 512, offsets=((0,),) * 2) is packed  # the images' pixels together fill their vectors
     assert chosen(1, 14, 64, 4, offsets=((0,),) * 2) is direct
     assert chosen(1, 56, 1, 1, groups=96) is conv_method.Depthwise
     assert chosen(1, 56, 1, 1, groups=96, stride=(3, 3)) is direct
@@ -183,6 +184,31 @@ def test_every_case_is_the_same_sum_by_panels(case, monkeypatch):
     monkeypatch.setattr(conv, "choose", conv_method.Packed)
     x, weight, bias, how = operands(case)
     close(conv2d(*t(x, weight, bias), *how).numpy(), reference(x, weight, bias, *how), 10 * EPS["float64"])
+
+
+@pytest.mark.parametrize("dtype", EPS)
+@pytest.mark.parametrize(
+    "case",
+    [
+        (1, 4, 8, 8, 16, (1, 1), (0, 0), 1),  # whole vectors, one block
+        (3, 5, 7, 7, 13, (1, 1), (0, 0), 1),  # pixels that fill no vector, rows that fill no tile
+        (2, 6, 20, 36, 25, (1, 1), (0, 0), 1),  # several blocks
+        (2, 6, 9, 11, 8, (1, 1), (0, 0), 2),
+        (2, 3, 13, 12, 9, (2, 3), (1, 2), 1),  # a copy
+        (1, 4, 1, 1, 30, (1, 1), (0, 0), 1),
+    ],
+)
+def test_every_pointwise_case_is_the_same_sum(case, dtype, monkeypatch):
+    monkeypatch.setattr(conv_plan, "_POINTWISE_BYTES", 0)
+    monkeypatch.setattr(conv_plan, "_POINTWISE_WIDTH", 256)
+    monkeypatch.setattr(conv, "choose", lambda images, *shape: conv_method.Pointwise(*shape))
+    n, c, h, w, k, stride, padding, groups = case
+    rng = np.random.default_rng(6)
+    x, weight, bias = (
+        rng.standard_normal(shape).astype(dtype) for shape in ((n, c, h, w), (k, c // groups, 1, 1), (k,))
+    )
+    how = stride, padding, (1, 1), groups
+    close(conv2d(*t(x, weight, bias), *how).numpy(), reference(x, weight, bias, *how), 10 * EPS[dtype])
 
 
 @pytest.mark.parametrize("stride", [1, 2])

@@ -6,6 +6,8 @@ from oracle import LAYOUTS, arrays, assert_same, needs_torch, torch
 
 import torsh_ops
 from torsh_ops.errors import DTypeError, OperandError, ShapeError
+from torsh_ops.kernels.gemm import pack_rows
+from torsh_ops.kernels.gemm_tile import columns_of
 
 LEFT_RIGHT = [
     ((3,), (3,)), ((2, 3), (3,)), ((3,), (3, 4)), ((2, 3), (3, 4)), ((5, 2, 3), (3, 4)), ((5, 2, 3), (5, 3, 4)),
@@ -118,6 +120,13 @@ def test_large_products_in_every_layout(shape, dtype, turned):
     np.testing.assert_allclose(sums, 2 * expected - c, **tolerance)
     again = torsh_ops.addmm(t(c[0]), t(x[0]), t(y[0]), beta=0.5).numpy()
     np.testing.assert_allclose(again, expected[0] + 0.5 * c[0], **tolerance)
+
+
+def test_the_last_columns_are_multiplied_with_nothing_that_lay_there():
+    # Denormal numbers that an earlier array left would take 150 cycles each.
+    rest = np.full(2 * columns_of(8), 1e-310)
+    pack_rows(np.ones(3), 0, 3, 3, 1, rest, 0)
+    assert rest[: columns_of(8)].tolist() == [1.0] * 3 + [0.0] * (columns_of(8) - 3)
 
 
 def test_nan_in_what_is_not_added_stays_out_of_large_products():

@@ -153,12 +153,12 @@ class Emitter:
         place = self._cast(self.at(pointer, *terms))
         self.builder.call(self._function("store", kind), [value, place, self.align, mask])
 
-    def prefetch(self, pointer: Any, write: bool) -> None:
-        """Fetch a cache line that will be written, or read."""
+    def prefetch(self, pointer: Any, write: bool, nearest: int = 3) -> None:
+        """Fetch a cache line that will be written, or read, into the first (3), second (2) or third level of cache."""
         kind = ir.FunctionType(ir.VoidType(), [ir.IntType(8).as_pointer(), INT32, INT32, INT32])
         function = cgutils.get_or_insert_function(self.builder.module, kind, "llvm.prefetch.p0")
         place = self.builder.bitcast(pointer, ir.IntType(8).as_pointer())
-        self.builder.call(function, [place, INT32(int(write)), INT32(3), INT32(1)])
+        self.builder.call(function, [place, INT32(int(write)), INT32(nearest), INT32(1)])
 
     def _cast(self, pointer: Any) -> Any:
         return self.builder.bitcast(pointer, self.vector.as_pointer())

@@ -59,11 +59,16 @@ def _opaque(e: Emitter, pointer: Any) -> Any:
 
 
 def _sums(e: Emitter, rows: int, vectors: int) -> list[list[Any]]:
-    """Emit the loop over the depth; returns rows x vectors of sums."""
+    """Emit the loop over the depth; returns rows x vectors of sums.
+
+    Sums begin at `start` where the tile has one; and where it looks `ahead`, it brings the lines near that lie so many
+    elements behind those it reads.
+    """
     b, a = e.builder, e.args
     heads = [_opaque(e, e.at(a["a"], a["a_at"], b.mul(INT64(row), a["a_row"]))) for row in range(0, rows, _GROUP)]
     start = e.at(a["b"], a["b_at"])
     steps = [None, a["a_row"], b.mul(a["a_row"], INT64(2))]
+    begun = [e.splat(e.load(a["start"], a["start_at"], row)) if "start" in a else e.zeros() for row in range(rows)]
     before, loop, after = b.block, b.append_basic_block("depth"), b.append_basic_block("summed")
     b.branch(loop)
     b.position_at_end(loop)
@@ -71,6 +76,8 @@ def _sums(e: Emitter, rows: int, vectors: int) -> list[list[Any]]:
     pointers, place = [b.phi(head.type) for head in heads], b.phi(start.type)
     sums = [[b.phi(e.vector) for _ in range(vectors)] for _ in range(rows)]
     columns = [e.load_vector(place, e.width * v) for v in range(vectors)]
+    if "ahead" in a:
+        e.prefetch(b.gep(place, [a["ahead"]]), write=False, nearest=2)
     grown = []
     for row in range(rows):
         pointer, further = pointers[row // _GROUP], steps[row % _GROUP]
@@ -81,7 +88,7 @@ def _sums(e: Emitter, rows: int, vectors: int) -> list[list[Any]]:
         (step, INT64(0), following),
         (place, start, b.gep(place, [a["b_row"]])),
         *((p, head, b.gep(p, [a["a_col"]])) for p, head in zip(pointers, heads, strict=True)),
-        *((s, e.zeros(), g) for old, new in zip(sums, grown, strict=True) for s, g in zip(old, new, strict=True)),
+        *((s, v, g) for v, old, new in zip(begun, sums, grown, strict=True) for s, g in zip(old, new, strict=True)),
     ):
         phi.add_incoming(first, before)
         phi.add_incoming(then, loop)
@@ -115,7 +122,7 @@ def _store(e: Emitter, sums: list[list[Any]], mask: Any) -> None:
 
 def _emit(e: Emitter) -> None:
     """Choose among the tiles: one for every number of rows, of one and of two vectors."""
-    _pointers(e, "a", "b", "c")
+    _pointers(e, *(name for name in ("a", "b", "c", "start") if name in e.args))
     b, a = e.builder, e.args
     after = b.append_basic_block("tiled")
     wide = b.icmp_signed(">", a["columns"], INT64(e.width))
@@ -132,7 +139,10 @@ def _emit(e: Emitter) -> None:
     b.position_at_end(after)
 
 
-_tile = kernel_intrinsic("scale", "a b c a_at a_row a_col b_at b_row c_at c_row rows columns depth beta_at add", _emit)
+_NUMBERS = "a b c a_at a_row a_col b_at b_row c_at c_row rows columns depth beta_at add"
+_tile = kernel_intrinsic("scale", _NUMBERS, _emit)
+_begun_tile = kernel_intrinsic("scale", f"{_NUMBERS} start start_at", _emit)
+_eager_tile = kernel_intrinsic("scale", f"{_NUMBERS} start start_at ahead", _emit)
 
 
 @njit(**SERIAL)
@@ -151,6 +161,28 @@ def strip(a, a_at, a_row, a_col, b, b_at, b_row, b_step, c, c_at, c_row, rows, c
                 _prefetch((scale,), (c, c_at + first + i * c_row))
         numbers = (a, b, c, a_at, a_row, a_col, b_at, b_row, c_at + first, c_row, rows, some, depth, beta_at, add)
         _tile((scale,), numbers)
+        b_at += b_step
+
+
+@njit(**SERIAL)
+def begun_strip(
+    a, a_at, a_row, b, b_at, b_row, b_step, ahead, c, c_at, c_row, rows, columns, depth, scale, start, start_at
+):
+    """``c = a @ b + start``, as `strip`, with columns of `a` 1 apart; the start of row i is at ``start_at + i``.
+
+    Meanwhile the block `ahead` elements further is brought to the second-level cache, where `ahead` is not 0.
+    """
+    tile = VECTORS * (VECTOR_BYTES // scale.itemsize)
+    for first in range(0, columns, tile):
+        some = min(tile, columns - first)
+        if depth >= _DEEP:
+            for i in range(rows):
+                _prefetch((scale,), (c, c_at + first + i * c_row))
+        numbers = (a, b, c, a_at, a_row, 1, b_at, b_row, c_at + first, c_row, rows, some, depth, 0, 0, start, start_at)
+        if ahead:
+            _eager_tile((scale,), (*numbers, ahead))
+        else:
+            _begun_tile((scale,), numbers)
         b_at += b_step
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from torsh_ops import memory
 from torsh_ops.kernels import conv as kernels
-from torsh_ops.kernels import conv_depthwise, conv_packed, conv_winograd
+from torsh_ops.kernels import conv_depthwise, conv_packed, conv_pointwise, conv_winograd
 from torsh_ops.kernels.conv_emit import ROWS, lanes_of
 from torsh_ops.ops import conv_plan
 from torsh_ops.ops.conv_plan import Offsets
@@ -80,6 +80,29 @@ class Packed:
         conv_packed.packed(self.plan, self.panels, x, weights, init, self.zeros, out, *self.buffers.take())
 
 
+class Pointwise:
+    """A matrix product of the weights, of 1x1 kernels, and the image as it lies."""
+
+    def __init__(
+        self, out: Pair, groups: int, channels: int, rows: int, offsets: tuple[Offsets, Offsets], stride: Pair,
+        dtype: np.dtype,
+    ) -> None:  # fmt: skip
+        shape = (out, groups, channels, rows, offsets, stride)
+        self.plan, self.width, sizes = conv_plan.pointwise(*shape, dtype.itemsize)
+        self.copied = sizes[0] > 0
+        self.buffers = Buffers(dtype, *sizes)
+        self.scale = np.array([1, 0, 1], dtype)
+        vectors = -(-out[0] * out[1] // lanes_of(dtype.itemsize))
+        # Two multiply-adds a cycle, a tenth of all time waiting for memory; and 2 cycles to copy a pixel.
+        self.cycles = 1.1 * groups * (rows * vectors * (channels / 2 + 2) + 2 * sizes[0])
+
+    def run(self, x: np.ndarray, weights: np.ndarray, init: np.ndarray, out: np.ndarray) -> None:
+        """Write the correlation of `x` with `weights`, begun from `init`, into `out`."""
+        conv_pointwise.pointwise(
+            self.plan, self.copied, self.width, x, weights, init, self.scale, out, *self.buffers.take()
+        )
+
+
 class Depthwise:
     """Sums of 3x3 kernels that each read one channel, straight from the image."""
 
@@ -124,7 +147,7 @@ class Winograd:
         conv_winograd.winograd(self.pieces, x, u, init, zeros, out, padded, v, m)
 
 
-Method = Direct | Packed | Depthwise | Winograd
+Method = Direct | Packed | Pointwise | Depthwise | Winograd
 
 
 @lru_cache(maxsize=_KEPT)
@@ -140,7 +163,10 @@ def choose(
         return Direct(out, groups, channels, rows, offsets, stride, dtype)
     packed = Packed(images, out, groups, channels, rows, offsets, stride, dtype)
     direct = Direct(out, groups, channels, rows, offsets, stride, dtype)
-    method: Method = packed if packed.cycles < direct.cycles else direct
+    method: Direct | Packed | Pointwise = packed if packed.cycles < direct.cycles else direct
+    if len(offsets[0]) == len(offsets[1]) == 1:
+        pointwise = Pointwise(out, groups, channels, rows, offsets, stride, dtype)
+        return pointwise if pointwise.cycles < method.cycles else method
     if three and dtype == np.float32 and groups == 1 and stride == (1, 1):
         winograd = Winograd(images, out, channels, rows, (offsets[0][0], offsets[1][0]))
         # A tenth less than it seems to gain is what it costs in rounding errors and cache misses.

@@ -7,6 +7,7 @@ from torsh_ops.kernels.conv_emit import lanes_of
 from torsh_ops.kernels.conv_packed import Panels
 from torsh_ops.kernels.conv_tile import TILE_VECTORS, whole_tiles
 from torsh_ops.kernels.conv_winograd import LANES, PRODUCTS, Pieces
+from torsh_ops.kernels.gemm_tile import columns_of
 from torsh_ops.ops.windows import Pair
 
 Offsets = tuple[int, ...]
@@ -17,6 +18,8 @@ _COPY_BYTES = 512 * 1024
 _PANEL_DEPTH = 256
 _PANELS_BYTES = 256 * 1024
 _BLOCK_PIXELS = 4096
+# Of a block of pixels of 1x1 kernels; the fewest of them.
+_POINTWISE_BYTES, _POINTWISE_WIDTH = 128 * 1024, 256
 # Inputs and products of Winograd's 36 multiplications, likewise.
 _PIECES_BYTES = 1024 * 1024
 # A band of fewer rows would copy its border more often than its rows.
@@ -149,6 +152,26 @@ def panels(
     )  # fmt: skip
     sizes = (together * one + lanes if copied else 0, at_once * depth * width, rows * places.size * (together > 1))
     return plan, found, sizes
+
+
+def pointwise(
+    out: Pair, groups: int, channels: int, rows: int, offsets: tuple[Offsets, Offsets], stride: Pair, itemsize: int
+) -> tuple[Plan, int, tuple[int, int]]:
+    """Plan `correlation` with 1x1 kernels as a matrix product.
+
+    Returns the plan, the pixels of a block, and the elements of its two buffers: the copy of an image, 0 where the
+    image has the pixels as they are needed, and a tile of pixels.
+    """
+    layout = _Layout(out, *offsets, stride, itemsize)
+    layout.height = out[0]
+    none = np.zeros(0, np.int64)
+    plan = _plan(layout, groups, channels, rows, offsets, stride, none, none, none, none, 0)
+    area, tile = out[0] * out[1], columns_of(itemsize)
+    # Where the output is several times the input, longer runs of it are worth more than a block that stays near.
+    fitting = _POINTWISE_BYTES * (4 if rows > 4 * channels else 1) // (itemsize * channels)
+    width = max(fitting // tile * tile, _POINTWISE_WIDTH)
+    copied = offsets != ((0,), (0,)) or stride != (1, 1)
+    return plan, width, (channels * area if copied else 0, channels * tile if area % lanes_of(itemsize) else 0)
 
 
 def weight_gradient(
