@@ -1,5 +1,6 @@
 """Tensor: a NumPy array with PyTorch's surface. It holds and describes; the maths is in `torsh_ops.ops`."""
 
+import itertools
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,10 @@ class device:
 
 CPU = device()
 
+# Orders what is recorded and what is changed in place, in all tensors; the time of the last such change.
+clock = itertools.count(1)
+clock_of_change = 0
+
 
 class Tensor:
     """An n-dimensional array that can record what was done to it.
@@ -44,7 +49,10 @@ class Tensor:
     creation function; the constructor wraps `array` as it is, without a copy or a check.
     """
 
-    __slots__ = ("__weakref__", "_array", "_base", "_grad_hooks", "_node", "_version", "grad", "requires_grad")
+    __slots__ = (
+        "__weakref__", "_array", "_base", "_changed", "_grad_hooks", "_node", "_origin", "_version", "grad",
+        "requires_grad",
+    )  # fmt: skip
 
     # NumPy leaves `ndarray + Tensor` to the tensor.
     __array_ufunc__ = None
@@ -79,8 +87,10 @@ class Tensor:
         self.requires_grad = False
         self.grad: Tensor | None = None
         self._node: Node | None = None
+        # Of a view, the tensor that it looks into; of a detached one, that whose memory it shares.
         self._base: Tensor | None = None
-        self._version = 0
+        self._origin: Tensor | None = None
+        self._version = self._changed = 0
         self._grad_hooks: tuple[Callable[[Tensor], Any], ...] = ()
 
     # Description
@@ -279,7 +289,9 @@ class Tensor:
 
     def detach(self) -> "Tensor":
         """Return a view of the same memory that is not recorded."""
-        return self._view(self._array)
+        view = Tensor(self._array)
+        view._origin = self._root()
+        return view
 
     @property
     def data(self) -> "Tensor":
@@ -295,11 +307,21 @@ class Tensor:
     @property
     def version(self) -> int:
         """How often the memory was changed in place, through this tensor or any view of it."""
-        return self._version if self._base is None else self._base._version
+        return self._root()._version
+
+    def _root(self) -> "Tensor":
+        """The tensor that has the memory, and its version."""
+        root = self if self._base is None else self._base
+        return root if root._origin is None else root._origin
 
     def _bump(self) -> None:
-        root = self if self._base is None else self._base
+        """Note a change in place."""
+        global clock_of_change
+        root = self._root()
         root._version += 1
+        root._changed = clock_of_change = next(clock)
+        if root._node is not None:
+            root._node.changed = True
 
 
 class RemovableHandle:

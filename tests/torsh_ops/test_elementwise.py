@@ -148,12 +148,12 @@ def test_out_that_overlaps_its_input_at_an_offset():
     assert memory.tolist() == [0, 1, 2, 3, 4, 5]
 
 
-def test_in_place_on_recorded_tensors_is_refused():
+def test_in_place_on_leaves_and_out_are_refused_where_they_would_be_recorded():
     leaf = torsh_ops.ones(2, requires_grad=True)
     with pytest.raises(GradError, match="leaf"):
         leaf.add_(1)
     with pytest.raises(GradError, match="not recorded"):
-        torsh_ops.ones(2).mul_(leaf)
+        torsh_ops.mul(torsh_ops.ones(2), leaf, out=torsh_ops.ones(2))
     with torsh_ops.no_grad():
         leaf.add_(1)
     assert leaf.tolist() == [2, 2]

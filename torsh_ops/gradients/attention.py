@@ -8,4 +8,5 @@ define_grad(
     lambda g, q, k, v, mask, call: at.attention_grad(0, g, q, k, v, mask, call),
     lambda g, q, k, v, mask, call: at.attention_grad(1, g, q, k, v, mask, call),
     lambda g, q, k, v, mask, call: at.attention_grad(2, g, q, k, v, mask, call),
+    together=lambda g, q, k, v, mask, call: call.gradients(g),
 )

@@ -8,19 +8,24 @@ import numpy as np
 
 from torsh_ops import memory, threads
 from torsh_ops.autograd import define_grad, is_grad_enabled
-from torsh_ops.kernels import unary as uk
+from torsh_ops.kernels import slopes as sk
 from torsh_ops.ops import elementwise as ew
+from torsh_ops.ops import shortcut
 from torsh_ops.ops.dispatch import contiguous_array
 from torsh_ops.tensor import Tensor
 
 
-def _fused(kernel: Callable[..., Any], composed: Callable[[Tensor, Tensor], Tensor], g: Tensor, x: Tensor) -> Tensor:
-    """Run `kernel(g, x, out)`, or the composed form while gradients themselves are recorded."""
-    if is_grad_enabled():
-        return composed(g, x)
-    out = memory.empty(g.shape, g._array.dtype)
-    threads.fill(kernel, contiguous_array(g), contiguous_array(x), out)
-    return Tensor(out)
+def _fused(kernel: Callable[..., Any], composed: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Tensor]:
+    """Make the gradient `kernel(g, x, out)`; it is the composed form while gradients themselves are recorded."""
+
+    def run(g: Tensor, x: Tensor) -> Tensor:
+        out = memory.empty(x.shape, x._array.dtype)
+        threads.fill(kernel, contiguous_array(g), contiguous_array(x), out)
+        return Tensor(out)
+
+    run.__name__ = kernel.__name__
+    at_once = shortcut.binary(kernel)(run)
+    return lambda g, x: composed(g, x) if is_grad_enabled() else at_once(g, x)
 
 
 def _gelu_slope(g: Tensor, x: Tensor) -> Tensor:
@@ -37,6 +42,12 @@ def _gelu_tanh_slope(g: Tensor, x: Tensor) -> Tensor:
 def _silu_slope(g: Tensor, x: Tensor) -> Tensor:
     s = ew.sigmoid(x)
     return g * s * (1.0 + x * (1.0 - s))
+
+
+_square_grad = _fused(sk.square_grad, lambda g, x: g * (_conj(x) * 2.0))
+_relu_grad = _fused(sk.relu_grad, lambda g, y: g * ew.gt(y, 0).to(g.dtype))
+_tanh_grad = _fused(sk.tanh_grad, lambda g, y: g * (1.0 - y * y))
+_sigmoid_grad = _fused(sk.sigmoid_grad, lambda g, y: g * y * (1.0 - y))
 
 
 def _conj(x: Any) -> Any:
@@ -71,7 +82,7 @@ def _pow_base_grad(g: Tensor, x: Any, y: Any) -> Tensor:
         return g * (y * ew.pow(x, y - 1))
     if y == 0:
         return g * 0.0
-    return g * (x * 2.0) if y == 2 else g * (ew.pow(x, y - 1) * y)
+    return _square_grad(g, x) if y == 2 else g * (ew.pow(x, y - 1) * y)
 
 
 def _sign(x: Tensor) -> Tensor:
@@ -96,12 +107,12 @@ define_grad(ew.exp, lambda g, _x, *, out: g * _conj(out))
 define_grad(ew.log, lambda g, x: g / _conj(x))
 define_grad(ew.sqrt, lambda g, _x, *, out: g / (2.0 * out))
 define_grad(ew.reciprocal, lambda g, _x, *, out: -g * out * out)
-define_grad(ew.square, lambda g, x: g * (x * 2.0))
+define_grad(ew.square, lambda g, x: _square_grad(g, x))
 define_grad(ew.rsqrt, lambda g, _x, *, out: -0.5 * g * out * out * out)
 define_grad(ew.erf, lambda g, x: g * (2 / math.sqrt(math.pi)) * ew.exp(-x * x))
-define_grad(ew.tanh, lambda g, _x, *, out: _fused(uk.tanh_grad, lambda g, y: g * (1.0 - y * y), g, out))
-define_grad(ew.sigmoid, lambda g, _x, *, out: _fused(uk.sigmoid_grad, lambda g, y: g * y * (1.0 - y), g, out))
-define_grad(ew.relu, lambda g, _x, *, out: _fused(uk.relu_grad, lambda g, y: g * ew.gt(y, 0).to(g.dtype), g, out))
-define_grad(ew.silu, lambda g, x: _fused(uk.silu_grad, _silu_slope, g, x))
-define_grad(ew.gelu, lambda g, x: _fused(uk.gelu_grad, _gelu_slope, g, x))
+define_grad(ew.tanh, lambda g, _x, *, out: _tanh_grad(g, out))
+define_grad(ew.sigmoid, lambda g, _x, *, out: _sigmoid_grad(g, out))
+define_grad(ew.relu, lambda g, _x, *, out: _relu_grad(g, out))
+define_grad(ew.silu, _fused(sk.silu_grad, _silu_slope))
+define_grad(ew.gelu, _fused(sk.gelu_grad, _gelu_slope))
 define_grad(ew.gelu_tanh, _gelu_tanh_slope)

@@ -11,6 +11,7 @@ define_grad(
     None,
     lambda g, x, shape, _w, _b, eps, kept: nm.row_norm_weight_grad(g, x, shape, eps, kept, True),
     lambda g, _x, shape, _w, _b, _eps, _kept: nm.row_norm_bias_grad(g, shape),
+    together=lambda g, x, shape, w, _b, eps, kept: nm.layer_norm_grads(g, x, shape, w, _b, eps, kept),
 )
 define_grad(
     nm.rms_norm,

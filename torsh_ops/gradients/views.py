@@ -19,8 +19,6 @@ define_grad(vw.permute, lambda g, _x, dims: g.permute(tuple(int(d) for d in np.a
 define_grad(vw.expand, lambda g, _x, _shape: g)
 define_grad(vw.slice_view, lambda g, _x, key: vw.slice_put(_x.shape, key, g))
 define_grad(vw.slice_put, None, None, lambda g, _shape, key, _g: vw.slice_view(g, key))
-define_grad(vw.view_by, lambda g, _x, how: vw.put_by(_x.shape, how, g))
-define_grad(vw.put_by, None, None, lambda g, _shape, how, _g: vw.view_by(g.contiguous(), how))
 
 
 def _cat_grad(g: Tensor, position: int, dim: int, *tensors: Tensor) -> Tensor:

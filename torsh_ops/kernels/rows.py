@@ -183,6 +183,26 @@ def layer_norm_weight_grad(g, x, kept, out):
 
 
 @njit(**SERIAL)
+def layer_norm_grads(g, x, weight, kept, out, for_weight, for_bias):
+    """Gradients of layer_norm with regard to `x`, weight and bias; `g`, `x` and `out` are flat."""
+    rows, n = len(kept), weight.size
+    w, dw, db = flat(weight), span(for_weight, 0, n), span(for_bias, 0, n)
+    for i in range(n):
+        dw[i] = db[i] = 0
+    for r in range(rows):
+        d, a, o = span(g, r * n, n), span(x, r * n, n), span(out, r * n, n)
+        centre, scale = kept[r, 0], kept[r, 1]
+        total, dot = _weighted(d, w, a, centre)
+        shift = o.dtype.type(total / n)
+        slope = o.dtype.type(dot * scale * scale / n)
+        for i in range(n):
+            apart = a[i] - centre
+            o[i] = scale * (d[i] * w[i] - shift - apart * slope)
+            dw[i] += d[i] * apart * scale
+            db[i] += d[i]
+
+
+@njit(**SERIAL)
 def rms_norm(x, weight, eps, out, kept):
     """`x / sqrt(mean(x^2) + eps) * weight` of each row; `kept` as of layer_norm, with a mean of 0."""
     rows, n = x.shape

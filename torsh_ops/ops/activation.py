@@ -1,7 +1,6 @@
 """The activations beyond the core's relu, gelu, silu, sigmoid and tanh; each in one pass over its input.
 
-`inplace` writes the result into `input`; like every in-place form it is not recorded, and raises GradError where that
-would lose a gradient.
+`inplace` writes the result into `input`; GradError where that is a leaf that requires grad.
 """
 
 from collections.abc import Callable
@@ -16,7 +15,8 @@ from torsh_ops.kernels import activation as ak
 from torsh_ops.kernels import short
 from torsh_ops.ops import elementwise as ew
 from torsh_ops.ops import shortcut
-from torsh_ops.ops.dispatch import check_writable, contiguous_array, need_tensor
+from torsh_ops.ops.dispatch import contiguous_array, need_tensor
+from torsh_ops.ops.in_place import change, must_record
 from torsh_ops.ops.norm import softmax
 from torsh_ops.ops.random import rand_like
 from torsh_ops.tensor import Tensor, check_dim
@@ -33,7 +33,8 @@ def run(op: Callable[..., Any], kernel: Callable[..., Any], input: Tensor, inpla
     if array.dtype.kind != "f":
         raise DTypeError(f"{op.__name__}(): input must be floating-point, but got {input.dtype}; convert with .to(...)")
     if inplace:
-        check_writable(op, input)
+        if must_record(input):
+            return change(input, lambda before: run(op, kernel, before, False, *numbers))
         _run_in_place(kernel, array, numbers)
         input._bump()
         return input

@@ -10,8 +10,9 @@ from torsh_ops.autograd import record
 from torsh_ops.dtypes import as_dtype
 from torsh_ops.errors import ArgumentError, DimError, DTypeError, ShapeError
 from torsh_ops.kernels import move as mk
-from torsh_ops.ops.dispatch import check_writable, need_tensor
+from torsh_ops.ops.dispatch import need_tensor
 from torsh_ops.ops.elementwise import clone
+from torsh_ops.ops.in_place import change, must_record
 from torsh_ops.ops.index import about
 from torsh_ops.ops.layout import ALIKE, as_flat, compact, rearrange
 from torsh_ops.ops.plan import New, Plan, Step, alike, flat, planned
@@ -160,7 +161,8 @@ def triu_(self: Tensor, diagonal: int = 0) -> Tensor:
 
 
 def _keep_triangle(op: Any, self: Tensor, diagonal: int) -> Tensor:
-    check_writable(op, self)
+    if must_record(self):
+        return change(self, lambda before: op(before, diagonal))
     np.copyto(self._array, _triangle(op, self, diagonal))
     self._bump()
     return self

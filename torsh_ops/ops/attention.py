@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from torsh_ops import memory, threads
-from torsh_ops.autograd import is_grad_enabled, record
+from torsh_ops.autograd import record
 from torsh_ops.errors import ArgumentError, DTypeError, ShapeError
 from torsh_ops.kernels import attention as kernels
 from torsh_ops.kernels.conv_emit import lanes_of
@@ -140,8 +140,6 @@ class _Call:
         self.numbers = kernels.Numbers(batch, heads, group, length, keys, width, wide, int(causal), *where)
         self.out: np.ndarray | None = None
         self.logs: np.ndarray | None = None
-        self.given: Tensor | None = None
-        self.gradients: dict[int, Tensor] = {}
 
     def _hide(self, mask: np.ndarray, length: int, keys: int) -> list[int]:
         shape = (*self.lead, length, keys)
@@ -200,13 +198,8 @@ class _Call:
         result = out.transpose(0, 2, 1, 3)
         return result if len(self.lead) == 2 else result.reshape(*self.lead, c.length, c.wide)
 
-    def gradient(self, position: int, g: Tensor) -> Tensor:
-        """The gradient of operand `position`; the three come from one pass, and each is handed out once."""
-        if self.given is not g or position not in self.gradients:
-            self.given, self.gradients = g, dict(enumerate(self._backward(g)))
-        return self.gradients.pop(position)
-
-    def _backward(self, g: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def gradients(self, g: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The gradients of query, key and value."""
         c, dtype = self.numbers, self.arrays[0].dtype
         given = g._array.reshape(c.batch, c.heads, c.length, c.wide).transpose(0, 2, 1, 3)
         grad = contiguous_array(Tensor(given))
@@ -290,9 +283,7 @@ def _composed(
 def attention_grad(
     position: int, g: Tensor, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, call: Any
 ) -> Tensor:
-    """Gradient with regard to query (0), key (1) or value (2); of operators while it is itself recorded."""
-    if not is_grad_enabled():
-        return call.gradient(position, g)
+    """Gradient with regard to query (0), key (1) or value (2), as operators, which can be recorded."""
     full_key, full_value = _shared_heads(key, call.group), _shared_heads(value, call.group)
     weights = _without_nothing(weights_of(query, full_key, mask, call.causal, call.scale))
     if position == 2:

@@ -244,24 +244,9 @@ def _deliver(result: np.ndarray, out: Tensor) -> Tensor:
 
 
 def check_writable(op: Callable[..., Any], target: Tensor, *inputs: Any) -> None:
-    """Raise GradError when writing to `target` would lose a gradient; in-place work is never recorded."""
-    if not is_grad_enabled():
-        return
-    if target.requires_grad and target.is_leaf:
-        raise GradError("a leaf tensor that requires grad is being used in an in-place operation; use no_grad()")
-    if target.requires_grad or any(isinstance(x, Tensor) and x.requires_grad for x in inputs):
+    """Raise GradError when writing to `target` would lose a gradient: what goes to `out=` is never recorded."""
+    if is_grad_enabled() and any(isinstance(x, Tensor) and x.requires_grad for x in (target, *inputs)):
         raise GradError(
-            f"{op.__name__}() in place or with out= is not recorded, and an operand requires grad; "
+            f"{op.__name__}() with out= is not recorded, and an operand requires grad; "
             "use the form that returns a new tensor, or no_grad()"
         )
-
-
-def in_place(op: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """Return the method that writes the result of `op` into its first operand, which must be able to hold it."""
-
-    def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        return op(self, *args, **kwargs, out=self)
-
-    method.__name__ = method.__qualname__ = f"{op.__name__}_"
-    method.__doc__ = f"Do `{op.__name__}` in place and return the tensor; see torsh_ops.{op.__name__}."
-    return method

@@ -18,7 +18,6 @@ from torsh_ops.ops.dispatch import (
     binary,
     broadcast_shapes,
     castable,
-    check_writable,
     copy_into,
     need_tensor,
     result_type,
@@ -26,6 +25,8 @@ from torsh_ops.ops.dispatch import (
     write_out,
 )
 from torsh_ops.ops.forms import by_numpy, real_kernel
+from torsh_ops.ops.in_place import change, must_record
+from torsh_ops.ops.places import written
 from torsh_ops.ops.ternary import clamp as clamp
 from torsh_ops.ops.ternary import where as where
 from torsh_ops.tensor import Tensor
@@ -296,6 +297,8 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """`max(input, 0)`; NaN stays."""
     if not need_tensor(relu, input).is_floating_point():
         return clamp(input, min=0)
+    if inplace and must_record(input):
+        return change(input, relu)
     return unary(relu, uk.relu, input, input if inplace else None)
 
 
@@ -307,6 +310,8 @@ def relu_(input: Tensor) -> Tensor:
 @shortcut.unary(uk.silu)
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
     """`input * sigmoid(input)`. Elfwing et al. 2017."""
+    if inplace and must_record(input):
+        return change(input, silu)
     return unary(silu, uk.silu, input, input if inplace else None)
 
 
@@ -368,9 +373,10 @@ def to(input: Tensor, dtype: dtype | Any = None, device: Any = None, *, copy: bo
 
 def copy_(self: Tensor, src: Tensor) -> Tensor:
     """Copy `src`, broadcast and cast, into this tensor."""
-    check_writable(copy_, self, src)
     if broadcast_shapes(self.shape, need_tensor(copy_, src, "src").shape) != self.shape:
         raise ShapeError(f"copy_(): a source of shape {src.shape} does not fit into shape {self.shape}")
+    if must_record(self, src):
+        return change(self, lambda before: written(before, (Ellipsis,), src))
     with np.errstate(all="ignore"):
         np.copyto(self._array, castable(src._array, self._array), casting="unsafe")
     self._bump()
@@ -379,8 +385,10 @@ def copy_(self: Tensor, src: Tensor) -> Tensor:
 
 def fill_(self: Tensor, value: Operand) -> Tensor:
     """Set every element to `value`."""
-    check_writable(fill_, self)
-    self._array[...] = value.item() if isinstance(value, Tensor) else value
+    number = value.item() if isinstance(value, Tensor) else value
+    if must_record(self, value):
+        return change(self, lambda before: written(before, (Ellipsis,), value))
+    self._array[...] = number
     self._bump()
     return self
 

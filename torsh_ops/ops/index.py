@@ -13,8 +13,10 @@ from torsh_ops.errors import ArgumentError, DimError, DTypeError, OperandError, 
 from torsh_ops.kernels import index as ik
 from torsh_ops.kernels import short
 from torsh_ops.ops import shortcut
-from torsh_ops.ops.dispatch import broadcast_shapes, check_writable, need_tensor
+from torsh_ops.ops.dispatch import broadcast_shapes, need_tensor
+from torsh_ops.ops.in_place import change, must_record
 from torsh_ops.ops.layout import ALIKE, as_flat
+from torsh_ops.ops.places import written
 from torsh_ops.ops.plan import New, Plan, Step, alike, flat, planned
 from torsh_ops.ops.views import array_of, expand, reshape, slice_view
 from torsh_ops.tensor import Tensor, check_dim
@@ -170,11 +172,13 @@ def put_at(shape: tuple[int, ...], key: Any, g: Tensor) -> Tensor:
 
 def setitem(self: Tensor, index: Any, value: Any) -> None:
     """`self[index] = value`, broadcast and cast. Raises ShapeError when the value does not fit."""
-    check_writable(setitem, self, value)
     array = value._array if isinstance(value, Tensor) else value
     try:
         basic, chosen = _split_key(self._array, index)
         target = self._array[basic] if chosen is not None else self._array
+        if must_record(self, value):
+            change(self, lambda before: _with(before, basic, chosen, value))
+            return
         target[basic if chosen is None else chosen] = array
     except IndexError as error:
         raise error if isinstance(error, DimError) else _named(error, self.shape) from None
@@ -182,6 +186,13 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
         target = getitem(self.detach(), index)
         raise ShapeError(f"shape mismatch: value of shape {np.shape(array)} does not fit into {target.shape}") from None
     self._bump()
+
+
+def _with(input: Tensor, basic: Any, chosen: tuple[Any, ...] | None, value: Any) -> Tensor:
+    """`input` with `value` at an index split by `_split_key`."""
+    if chosen is None:
+        return written(input, basic, value)
+    return written(input, basic, written(slice_view(input, basic), chosen, value))
 
 
 def about(shape: tuple[int, ...], dim: int) -> tuple[int, int, int]:

@@ -30,7 +30,7 @@ from torsh_ops.ops import special as sp
 from torsh_ops.ops import statistics as st
 from torsh_ops.ops import ternary as tn
 from torsh_ops.ops import views as vw
-from torsh_ops.ops.dispatch import in_place
+from torsh_ops.ops.in_place import in_place
 from torsh_ops.ops.shortcut import as_method
 from torsh_ops.tensor import Tensor
 

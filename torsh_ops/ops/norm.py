@@ -20,6 +20,9 @@ from torsh_ops.tensor import Tensor, check_dim
 
 Kernel = Callable[..., Any]
 
+# Of more rows than these, the sums of layer_norm's gradients are left to `sum`, which keeps the error of a block.
+_SUMMED_ROWS = 1024
+
 
 def floating(op: Callable[..., Any], input: Tensor, dtype: Any = None) -> Tensor:
     """Return `input`, cast where `dtype` is given, or raise DTypeError unless it is floating-point."""
@@ -83,14 +86,23 @@ def softmax_grad(g: Tensor, out: Tensor, dim: int) -> Tensor:
     """Gradient of softmax from its result; composed of operators while it is itself recorded."""
     if is_grad_enabled():
         return out * (g - rd.sum(g * out, dim, True))
-    return _along(rk.softmax_grad, ck.softmax_grad, 1, dim, g, out)
+    return _row_grad(rk.softmax_grad, ck.softmax_grad, g, out, dim)
 
 
 def log_softmax_grad(g: Tensor, out: Tensor, dim: int) -> Tensor:
     """Gradient of log_softmax from its result; composed of operators while it is itself recorded."""
     if is_grad_enabled():
         return g - ew.exp(out) * rd.sum(g, dim, True)
-    return _along(rk.log_softmax_grad, ck.log_softmax_grad, 1, dim, g, out)
+    return _row_grad(rk.log_softmax_grad, ck.log_softmax_grad, g, out, dim)
+
+
+def _row_grad(by_row: Kernel, by_column: Kernel, g: Tensor, out: Tensor, dim: int) -> Tensor:
+    slope, result = g._array, out._array
+    if result.ndim != 2 or dim not in (1, -1) or threads.count > 1 or not slope.flags.c_contiguous:
+        return _along(by_row, by_column, 1, dim, g, out)
+    found = memory.empty_like(result)
+    by_row(slope, result, found)
+    return Tensor(found)
 
 
 @shortcut.normalisation(rk.layer_norm, biased=True)
@@ -208,6 +220,27 @@ def row_norm_grad(
     d, x, into = d.reshape(rows, n), x.reshape(rows, n), result.reshape(rows, n)
     threads.ranges(kernel, x.size, rows, lambda i: (d[i], x[i], w, kept[i], into[i]))
     return Tensor(result)
+
+
+def layer_norm_grads(
+    g: Tensor, input: Tensor, shape: tuple[int, ...], weight: Tensor | None, bias: Tensor | None, eps: float, kept: Any
+) -> tuple[Tensor | None, ...]:
+    """The gradients of layer_norm with regard to all its arguments, in one pass over the rows."""
+    if threads.count > 1 or weight is None or bias is None or len(kept) > _SUMMED_ROWS:
+        return (
+            row_norm_grad(g, input, shape, weight, eps, kept, True),
+            None,
+            None if weight is None else row_norm_weight_grad(g, input, shape, eps, kept, True),
+            None if bias is None else row_norm_bias_grad(g, shape),
+            None,
+            None,
+        )
+    d, x, w = g._array, input._array, weight._array
+    if not (d.flags.c_contiguous and x.flags.c_contiguous and w.flags.c_contiguous):
+        d, x, w = contiguous_array(g), contiguous_array(input), contiguous_array(weight)
+    result, for_weight, for_bias = memory.empty_like(x), np.empty(w.shape, w.dtype), np.empty(w.shape, w.dtype)
+    rk.layer_norm_grads(d.ravel(), x.ravel(), w.ravel(), kept, result.ravel(), for_weight.ravel(), for_bias.ravel())
+    return Tensor(result), None, Tensor(for_weight), Tensor(for_bias), None, None
 
 
 def row_norm_weight_grad(

@@ -17,7 +17,9 @@ from torsh_ops.errors import ArgumentError, DTypeError, OperandError
 from torsh_ops.kernels import random as rk
 from torsh_ops.kernels import short
 from torsh_ops.ops.creation import Size, finish, float_dtype, shape_of
-from torsh_ops.ops.dispatch import check_writable, need_tensor
+from torsh_ops.ops.dispatch import need_tensor
+from torsh_ops.ops.in_place import change, must_record
+from torsh_ops.ops.places import written
 from torsh_ops.ops.plan import LARGE_BYTES, New, Plan, Step, flat, planned
 from torsh_ops.tensor import Tensor
 from torsh_ops.tensor import device as make_device
@@ -312,7 +314,8 @@ def fill_by(
     op: Callable[..., Any], self: Tensor, fill: Callable[[np.ndarray], Any], np_dtype: np.dtype | None = None
 ) -> Tensor:
     """Let `fill` write a contiguous array of `np_dtype` (the tensor's own unless given) and put it into `self`."""
-    check_writable(op, self)
+    if must_record(self):
+        return change(self, lambda before: written(before, (Ellipsis,), fill_by(op, before.detach(), fill, np_dtype)))
     own = self._array
     target = (
         own if own.flags.c_contiguous and np_dtype in (None, own.dtype) else np.empty(own.shape, np_dtype or own.dtype)

@@ -12,7 +12,8 @@ from torsh_ops.kernels import index as ik
 from torsh_ops.kernels import move as mk
 from torsh_ops.kernels import ternary as tk
 from torsh_ops.ops import shortcut
-from torsh_ops.ops.dispatch import broadcast_shapes, check_writable, need_tensor
+from torsh_ops.ops.dispatch import broadcast_shapes, need_tensor
+from torsh_ops.ops.in_place import change, must_record
 from torsh_ops.ops.index import about, check_indices, outside, within, wrapped
 from torsh_ops.ops.layout import compact
 from torsh_ops.ops.plan import New, Plan, Step, flat, planned
@@ -39,7 +40,8 @@ def _copied(op: Callable[..., Any], input: Tensor, write: Write, *args: Any) -> 
 
 def _changed(op: Callable[..., Any], self: Tensor, write: Write, *args: Any) -> Tensor:
     """Let `write` write into the tensor itself; return it."""
-    check_writable(op, self, *args)
+    if must_record(self, *args):
+        return change(self, lambda before: _copied(op, before, write, *args))
     write(op, self, self._array, *(_apart(self, a) for a in args))
     self._bump()
     return self

@@ -15,9 +15,8 @@ from torsh_ops.ops import shortcut
 from torsh_ops.ops.dispatch import broadcast_shapes, need_tensor
 from torsh_ops.ops.elementwise import clone
 from torsh_ops.ops.layout import compact
+from torsh_ops.ops.places import view_by
 from torsh_ops.tensor import Tensor, check_dim
-
-Look = Callable[[np.ndarray], np.ndarray]
 
 
 def array_of(op: Callable[..., Any], input: Tensor) -> np.ndarray:
@@ -280,21 +279,6 @@ def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
     return tuple(expand(x, shape) for x in given)
 
 
-def view_by(input: Tensor, how: Look) -> Tensor:
-    """A view `how(array)` that shapes alone do not describe, such as a diagonal; `put_by` is its reverse."""
-    tensor = input._view(how(input._array))
-    return record(view_by, tensor, (input, how)) if input.requires_grad else tensor
-
-
-def put_by(shape: tuple[int, ...], how: Look, g: Tensor) -> Tensor:
-    """Zeros of `shape` with `g` added where `how` looks: the gradient of `view_by`."""
-    places = how(np.arange(math.prod(shape)).reshape(shape))
-    result = memory.empty((math.prod(shape),), g._array.dtype)
-    result.fill(0)
-    np.add.at(result, places.reshape(-1), g._array.reshape(-1))
-    return record(put_by, Tensor(result.reshape(shape)), (shape, how, g))
-
-
 def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     """The diagonal of two dimensions as a view, last in the result; `offset` above (below when negative) the main one.
 
@@ -343,10 +327,10 @@ def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storag
 
     Raises ShapeError where it would look beyond the memory, or, under gradients, beyond the input.
     """
-    array = array_of(as_strided, input)
+    need_tensor(as_strided, input)
     if len(size) != len(stride) or any(n < 0 for n in (*size, *stride)):
         raise ShapeError(f"as_strided: sizes {list(size)} and strides {list(stride)} must match and not be negative")
-    root = input if input._base is None or input.requires_grad else input._base
+    root = input if input.requires_grad else input._root()
     own = input.storage_offset()
     first = (own if storage_offset is None else storage_offset) - (own if root is input else 0)
     last = first + sum((n - 1) * s for n, s in zip(size, stride, strict=True))
@@ -356,9 +340,9 @@ def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storag
             f"as_strided: size {list(size)}, stride {list(stride)}, storage offset {storage_offset} reach places "
             f"{first} to {last} of a memory of {whole.size} elements"
         )
-    strides = tuple(s * array.itemsize for s in stride)
 
     def how(array: np.ndarray) -> np.ndarray:
+        strides = tuple(s * array.itemsize for s in stride)
         return np.lib.stride_tricks.as_strided(array.reshape(-1)[first:], tuple(size), strides)
 
     return view_by(root, how) if root is input else input._view(how(whole))
@@ -366,8 +350,7 @@ def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storag
 
 def storage_offset(input: Tensor) -> int:
     """Elements between the start of the memory and the tensor's first one."""
-    base = input._base
-    return 0 if base is None else (input.data_ptr() - base.data_ptr()) // input.itemsize
+    return (input.data_ptr() - input._root().data_ptr()) // input.itemsize
 
 
 def select(input: Tensor, dim: int, index: int) -> Tensor:
