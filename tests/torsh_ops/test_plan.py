@@ -99,6 +99,73 @@ def test_calls_that_differ_do_not_share_a_plan():
             np.testing.assert_array_equal(torsh_ops.topk(x, 1, -1, False).values.numpy(), a.min(1, keepdims=True))
 
 
+def drawn(rng, shape, dtype="f4"):
+    return torsh_ops.from_numpy(rng.standard_normal(shape).astype(dtype))
+
+
+WINDOWS = {
+    "pointwise": ("conv2d", (2, 4, 6, 5), (8, 4, 1, 1), ()),
+    "pointwise strided": ("conv2d", (2, 4, 6, 5), (8, 4, 1, 1), (2,)),
+    "in groups": ("conv2d", (1, 4, 8, 8), (16, 2, 1, 1), (1, 0, 1, 2)),
+    "strided": ("conv2d", (1, 3, 9, 8), (8, 3, 3, 3), (2, 1)),
+    "by columns": ("conv2d", (1, 3, 9, 8), (8, 3, 3, 3), ((1, 2), (1, 0))),
+    "by rows": ("conv2d", (1, 3, 9, 8), (8, 3, 3, 3), ((2, 1), (1, 0))),
+    "depthwise": ("conv2d", (2, 3, 9, 18), (3, 1, 3, 3), (1, 1, 1, 3)),
+    "a large result": ("conv2d", (1, 2, 64, 64), (16, 2, 1, 1), ()),
+    "largest of 3": ("max_pool2d", (2, 3, 9, 20), None, (3, 2, 1)),
+    "largest of 2": ("max_pool2d", (2, 3, 9, 20), None, (2,)),
+    "largest, ceiled": ("max_pool2d", (2, 3, 9, 20), None, (2, None, 0, 1, True)),
+    "largest of 4": ("max_pool2d", (2, 3, 9, 20), None, (4,)),
+    "mean": ("avg_pool2d", (2, 3, 9, 20), None, (2, 2)),
+    "mean within": ("avg_pool2d", (2, 3, 9, 20), None, (3, 2, 1, False, False)),
+    "mean of all": ("avg_pool2d", (2, 3, 9, 20), None, (3, 2, 1, False, True)),
+}
+
+
+@pytest.mark.parametrize("dtype", ("float32", pytest.param("float64", marks=pytest.mark.slow)))
+@pytest.mark.parametrize("case", WINDOWS)
+def test_a_known_call_of_windows_does_what_the_first_did(case, dtype):
+    name, shape, weights, how = WINDOWS[case]
+    op, rng = getattr(F, name), np.random.default_rng(20)
+
+    def operands():
+        x = drawn(rng, shape, dtype)
+        return (x,) if weights is None else (x, drawn(rng, weights, dtype), drawn(rng, weights[:1], dtype))
+
+    def by_python(x, *more):
+        return op(x.clone().requires_grad_(), *more, *how).detach().numpy()
+
+    for _ in range(3):
+        given = operands()
+        np.testing.assert_array_equal(op(*given, *how).numpy(), by_python(*given))
+        if weights is not None:
+            np.testing.assert_array_equal(op(*given[:2], None, *how).numpy(), by_python(*given[:2], None))
+            if not how:
+                np.testing.assert_array_equal(op(*given[:2]).numpy(), by_python(*given[:2], None))
+
+
+def test_calls_of_windows_that_look_alike():
+    rng = np.random.default_rng(21)
+    x, w = drawn(rng, (1, 3, 8, 8)), drawn(rng, (8, 3, 3, 3))
+    for _ in range(2):
+        shapes = [F.conv2d(x, w, None, stride).shape[2:] for stride in (1, 2, (1, 2), (2, 1), [1, 2])]
+        assert shapes == [(6, 6), (3, 3), (6, 3), (3, 6), (6, 3)]
+        assert F.conv2d(x, w, stride=2, padding="valid").shape == (1, 8, 3, 3)
+        assert F.max_pool2d(x, 2, return_indices=True)[1].shape == F.max_pool2d(x, 2).shape
+        assert F.conv2d(x[0], w).shape == (8, 6, 6)
+        turned = x.transpose(2, 3)
+        np.testing.assert_array_equal(F.conv2d(turned, w).numpy(), F.conv2d(turned.contiguous(), w).numpy())
+        for wrong in (
+            lambda: F.conv2d(x, w, drawn(rng, (3,))), lambda: F.conv2d(x, w, None, 0), lambda: F.max_pool2d(x, 9),
+            lambda: F.conv2d(x, w.double()), lambda: F.avg_pool2d(x, 2, -1), lambda: F.conv2d(x),
+        ):  # fmt: skip
+            with pytest.raises((RuntimeError, ValueError, TypeError)):
+                wrong()
+    leaf = w.clone().requires_grad_()
+    F.conv2d(x, leaf, None, 2).sum().backward()
+    assert leaf.grad.abs().sum().item() > 0
+
+
 def test_errors_are_the_functions():
     x, good = tensor(4, 4), places(4, 4, 4)
     for _ in range(4):

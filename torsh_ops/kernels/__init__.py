@@ -13,7 +13,7 @@ _SHARED = (
     "conv.py", "conv_tile.py", "conv_emit.py", "window_tile.py", "fft_emit.py", "gemm_tile.py", "gemm.py",
 )  # fmt: skip
 # What these compile may hold any kernel.
-_MADE_OF_ANY = ("stream.", "short.")
+_MADE_OF_ANY = ("stream.", "short.", "window.")
 
 
 def _drop_stale_code(folder: Path) -> None:

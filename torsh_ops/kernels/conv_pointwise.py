@@ -15,7 +15,7 @@ from torsh_ops.kernels.vector import SERIAL, flat
 
 
 @njit(**SERIAL)
-def _block(a, a_at, depth, rows, x, x_at, area, columns, ahead, init, init_at, c, c_at, scale, room):
+def _block(a, a_at, depth, rows, x, x_at, area, columns, ahead, init, init_at, c, c_at, room):
     """Write `columns` pixels of one group's output."""
     lanes = VECTOR_BYTES // x.itemsize
     tile = VECTORS * lanes
@@ -34,7 +34,7 @@ def _block(a, a_at, depth, rows, x, x_at, area, columns, ahead, init, init_at, c
             if wide:
                 begun_strip(
                     a.ctypes.data, a_at + row * depth, depth, right, right_at, right_row, tile, further,
-                    c.ctypes.data, place, area, some, wide, depth, scale, init.ctypes.data, init_at + row,
+                    c.ctypes.data, place, area, some, wide, depth, init, init_at + row,
                 )  # fmt: skip
             right, right_at, right_row, wide = room.ctypes.data, 0, tile, columns - plain
             place += plain
@@ -42,24 +42,39 @@ def _block(a, a_at, depth, rows, x, x_at, area, columns, ahead, init, init_at, c
 
 
 @njit(**SERIAL)
-def pointwise(plan, copied, width, x, weights, init, scale, out, padded, room):
+def _group(a, a_at, depth, rows, x, x_at, area, width, after, init, init_at, c, c_at, room):
+    """Write one group's output; its image is followed by another `after` elements behind it, or by none at 0."""
+    for j in range(0, area, width):
+        ahead = width if j + width < area else after - j if after else 0
+        _block(a, a_at, depth, rows, x, x_at + j, area, min(width, area - j), ahead, init, init_at, c, c_at + j, room)
+
+
+@njit(**SERIAL)
+def pointwise(x, weights, init, groups, width, room, out):
     """Write the correlation of `x` with 1x1 kernels, begun from `init`, into `out`, `width` pixels at a time.
 
-    `padded` is a buffer for the copy of one image where it is `copied`, `room` for a tile of pixels.
+    `room` is a buffer for a tile of pixels.
     """
     a, c, source = flat(weights), flat(out), flat(x)
-    depth, area = plan.channels, out.shape[2] * out.shape[3]
-    for image in range(x.shape[0]):
-        for group in range(plan.groups):
-            channel = group * plan.rows
-            at = (image * plan.groups + group) * depth * area
-            if copied:
-                split(plan, x, image, group * depth, 0, padded)
-                source, at = padded, 0
-            final = copied or (image == x.shape[0] - 1 and group == plan.groups - 1)
-            for j in range(0, area, width):
-                ahead = width if j + width < area else 0 if final else depth * area - j
-                _block(
-                    a, channel * depth, depth, plan.rows, source, at + j, area, min(width, area - j), ahead,
-                    init, channel, c, (image * plan.groups * plan.rows + channel) * area + j, scale, room,
-                )  # fmt: skip
+    depth, rows, area = weights.shape[1], weights.shape[0] // groups, out.shape[2] * out.shape[3]
+    count = x.shape[0] * groups
+    for number in range(count):
+        channel = number % groups * rows
+        _group(
+            a, channel * depth, depth, rows, source, number * depth * area, area, width,
+            depth * area if number + 1 < count else 0, init, channel, c, number * rows * area, room,
+        )  # fmt: skip
+
+
+@njit(**SERIAL)
+def pointwise_of_copy(plan, x, weights, init, width, padded, room, out):
+    """`pointwise` where some pixels are not wanted, or lie in the border: on a copy of each image, `padded`."""
+    a, c = flat(weights), flat(out)
+    area = out.shape[2] * out.shape[3]
+    for number in range(x.shape[0] * plan.groups):
+        group = number % plan.groups
+        split(plan, x, number // plan.groups, group * plan.channels, 0, padded)
+        _group(
+            a, group * plan.rows * plan.channels, plan.channels, plan.rows, padded, 0, area, width, 0,
+            init, group * plan.rows, c, number * plan.rows * area, room,
+        )  # fmt: skip

@@ -61,8 +61,8 @@ def _opaque(e: Emitter, pointer: Any) -> Any:
 def _sums(e: Emitter, rows: int, vectors: int) -> list[list[Any]]:
     """Emit the loop over the depth; returns rows x vectors of sums.
 
-    Sums begin at `start` where the tile has one; and where it looks `ahead`, it brings the lines near that lie so many
-    elements behind those it reads.
+    Sums begin at `start` where the tile has one. Where it looks `ahead`, it brings lines near that lie so many elements
+    behind those it reads.
     """
     b, a = e.builder, e.args
     heads = [_opaque(e, e.at(a["a"], a["a_at"], b.mul(INT64(row), a["a_row"]))) for row in range(0, rows, _GROUP)]
@@ -100,29 +100,34 @@ def _sums(e: Emitter, rows: int, vectors: int) -> list[list[Any]]:
 def _store(e: Emitter, sums: list[list[Any]], mask: Any) -> None:
     """Store ``alpha * sums + beta * c``, or the sums alone where `add` is 0: a third of the work at small depths."""
     b, a = e.builder, e.args
-    rows = [e.at(a["c"], a["c_at"], b.mul(INT64(row), a["c_row"])) for row in range(len(sums))]
-    mixed, plain, after = (b.append_basic_block(name) for name in ("mixed", "plain", "stored"))
-    b.cbranch(b.icmp_signed("!=", a["add"], INT64(0)), mixed, plain)
-    for block in (mixed, plain):
-        b.position_at_end(block)
-        scalars = [e.splat(e.load(a["scale"], at)) for at in (0, a["beta_at"])] if block is mixed else []
-        for place, totals in zip(rows, sums, strict=True):
-            for v, total in enumerate(totals[:-1]):
-                if scalars:
-                    old = e.load_vector(place, e.width * v)
-                    total = e.add_product(scalars[0], total, b.fmul(scalars[1], old))
-                e.store_vector(total, place, e.width * v)
-            last, total = e.width * (len(totals) - 1), totals[-1]
+    if "add" not in a:
+        _write(e, sums, mask, [])
+        return
+    with b.if_else(b.icmp_signed("!=", a["add"], INT64(0))) as (mixed, plain):
+        with mixed:
+            _write(e, sums, mask, [e.splat(e.load(a["scale"], at)) for at in (0, a["beta_at"])])
+        with plain:
+            _write(e, sums, mask, [])
+
+
+def _write(e: Emitter, sums: list[list[Any]], mask: Any, scalars: list[Any]) -> None:
+    b, a = e.builder, e.args
+    for row, totals in enumerate(sums):
+        place = e.at(a["c"], a["c_at"], b.mul(INT64(row), a["c_row"]))
+        for v, total in enumerate(totals[:-1]):
             if scalars:
-                total = e.add_product(scalars[0], total, b.fmul(scalars[1], e.read_masked(mask, place, last)))
-            e.write_masked(mask, total, place, last)
-        b.branch(after)
-    b.position_at_end(after)
+                old = e.load_vector(place, e.width * v)
+                total = e.add_product(scalars[0], total, b.fmul(scalars[1], old))
+            e.store_vector(total, place, e.width * v)
+        last, total = e.width * (len(totals) - 1), totals[-1]
+        if scalars:
+            total = e.add_product(scalars[0], total, b.fmul(scalars[1], e.read_masked(mask, place, last)))
+        e.write_masked(mask, total, place, last)
 
 
 def _emit(e: Emitter) -> None:
     """Choose among the tiles: one for every number of rows, of one and of two vectors."""
-    _pointers(e, *(name for name in ("a", "b", "c", "start") if name in e.args))
+    _pointers(e, "a", "b", "c")
     b, a = e.builder, e.args
     after = b.append_basic_block("tiled")
     wide = b.icmp_signed(">", a["columns"], INT64(e.width))
@@ -139,10 +144,10 @@ def _emit(e: Emitter) -> None:
     b.position_at_end(after)
 
 
-_NUMBERS = "a b c a_at a_row a_col b_at b_row c_at c_row rows columns depth beta_at add"
-_tile = kernel_intrinsic("scale", _NUMBERS, _emit)
-_begun_tile = kernel_intrinsic("scale", f"{_NUMBERS} start start_at", _emit)
-_eager_tile = kernel_intrinsic("scale", f"{_NUMBERS} start start_at ahead", _emit)
+_NUMBERS = "a b c a_at a_row a_col b_at b_row c_at c_row rows columns depth"
+_tile = kernel_intrinsic("scale", f"{_NUMBERS} beta_at add", _emit)
+_begun_tile = kernel_intrinsic("start", f"{_NUMBERS} start_at", _emit)
+_eager_tile = kernel_intrinsic("start", f"{_NUMBERS} start_at ahead", _emit)
 
 
 @njit(**SERIAL)
@@ -165,24 +170,22 @@ def strip(a, a_at, a_row, a_col, b, b_at, b_row, b_step, c, c_at, c_row, rows, c
 
 
 @njit(**SERIAL)
-def begun_strip(
-    a, a_at, a_row, b, b_at, b_row, b_step, ahead, c, c_at, c_row, rows, columns, depth, scale, start, start_at
-):
-    """``c = a @ b + start``, as `strip`, with columns of `a` 1 apart; the start of row i is at ``start_at + i``.
+def begun_strip(a, a_at, a_row, b, b_at, b_row, b_step, ahead, c, c_at, c_row, rows, columns, depth, start, start_at):
+    """``c = a @ b + start[start_at + row]``, as `strip`, with columns of `a` 1 apart; `start` is an array.
 
-    Meanwhile the block `ahead` elements further is brought to the second-level cache, where `ahead` is not 0.
+    Meanwhile what lies `ahead` elements further is brought to the second-level cache, where `ahead` is not 0.
     """
-    tile = VECTORS * (VECTOR_BYTES // scale.itemsize)
+    tile = VECTORS * (VECTOR_BYTES // start.itemsize)
     for first in range(0, columns, tile):
         some = min(tile, columns - first)
         if depth >= _DEEP:
             for i in range(rows):
-                _prefetch((scale,), (c, c_at + first + i * c_row))
-        numbers = (a, b, c, a_at, a_row, 1, b_at, b_row, c_at + first, c_row, rows, some, depth, 0, 0, start, start_at)
+                _prefetch((start,), (c, c_at + first + i * c_row))
+        numbers = (a, b, c, a_at, a_row, 1, b_at, b_row, c_at + first, c_row, rows, some, depth, start_at)
         if ahead:
-            _eager_tile((scale,), (*numbers, ahead))
+            _eager_tile((start,), (*numbers, ahead))
         else:
-            _begun_tile((scale,), numbers)
+            _begun_tile((start,), numbers)
         b_at += b_step
 
 

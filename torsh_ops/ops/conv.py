@@ -1,5 +1,6 @@
 """Two-dimensional convolution and its gradients."""
 
+import math
 from functools import lru_cache
 from typing import Any
 
@@ -9,11 +10,12 @@ from torsh_ops import memory, threads
 from torsh_ops.autograd import define_grad, record
 from torsh_ops.kernels import conv as kernels
 from torsh_ops.ops import conv_shape
-from torsh_ops.ops.conv_method import choose, weight_gradient
+from torsh_ops.ops.conv_method import Packed, Winograd, choose, weight_gradient
 from torsh_ops.ops.conv_plan import Offsets
 from torsh_ops.ops.conv_shape import Geometry, check_tensors
 from torsh_ops.ops.dispatch import contiguous_array
 from torsh_ops.ops.joining import cat
+from torsh_ops.ops.plan import New, Plan, Step, planned
 from torsh_ops.ops.windows import Pair, hashable
 from torsh_ops.tensor import Tensor
 
@@ -21,6 +23,35 @@ from torsh_ops.tensor import Tensor
 _WORTH = 64
 
 
+def _plan_conv2d(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
+    groups: int = 1,
+) -> Plan | None:  # fmt: skip
+    """Work for one thread, by a method whose kernel takes words."""
+    check_tensors(conv2d, input, weight, bias)
+    given = (hashable(stride), hashable(padding), hashable(dilation), groups)
+    bias_shape = None if bias is None else bias.shape
+    geometry = conv_shape.correlation("conv2d", input.shape, weight.shape, bias_shape, *given)
+    out, stride, padding, dilation, groups, ends = geometry
+    tensors = [x for x in (input, weight, bias) if x is not None]
+    if input.ndim != 4 or any(ends) or not all(x._array.flags.c_contiguous for x in tensors):
+        return None
+    (rows, channels), dtype = weight.shape[:2], input._array.dtype
+    result = New((input.shape[0], rows, *out), input)
+    work = math.prod(result.shape) * weight._array[0].size // _WORTH
+    if not math.prod(result.shape) or not channels or work >= threads.WORTH_ELEMENTS:
+        return None
+    offsets = _forward_offsets(weight.shape, padding, dilation)
+    method = choose(input.shape[0], out, groups, channels, rows // groups, offsets, stride, dtype)
+    if isinstance(method, (Packed, Winograd)):
+        return None
+    kernel, tables, size = method.planned()
+    room, init = New((size,), input), np.zeros(rows, dtype) if bias is None else bias
+    step = Step(kernel, input, weight, init, np.array(tables, np.int64), room, result)
+    return Plan(result, [step], room=[room])
+
+
+@planned(_plan_conv2d)
 def conv2d(
     input: Tensor,
     weight: Tensor,

@@ -1,12 +1,13 @@
 """The methods of a convolution, and the choice between them; each is prepared once for a shape and kept."""
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
 from torsh_ops import memory
 from torsh_ops.kernels import conv as kernels
-from torsh_ops.kernels import conv_depthwise, conv_packed, conv_pointwise, conv_winograd
+from torsh_ops.kernels import conv_depthwise, conv_packed, conv_pointwise, conv_winograd, window
 from torsh_ops.kernels.conv_emit import ROWS, lanes_of
 from torsh_ops.ops import conv_plan
 from torsh_ops.ops.conv_plan import Offsets
@@ -55,6 +56,10 @@ class Direct:
         """Write the correlation of `x` with `weights`, begun from `init`, into `out`."""
         kernels.correlate(self.plan, x, weights, init, out, *self.buffers.take())
 
+    def planned(self) -> tuple[Any, list[int], int]:
+        """Return what a plan needs: a kernel of `window`, its tables, and the elements of its buffer."""
+        return window.direct, [self.buffers.slices[1].start, *window.words(self.plan)], *self.buffers.total
+
 
 class Packed:
     """A blocked matrix product of the weights and panels of pixels."""
@@ -89,18 +94,26 @@ class Pointwise:
     ) -> None:  # fmt: skip
         shape = (out, groups, channels, rows, offsets, stride)
         self.plan, self.width, sizes = conv_plan.pointwise(*shape, dtype.itemsize)
-        self.copied = sizes[0] > 0
+        self.copied, self.groups = sizes[0] > 0, groups
         self.buffers = Buffers(dtype, *sizes)
-        self.scale = np.array([1, 0, 1], dtype)
         vectors = -(-out[0] * out[1] // lanes_of(dtype.itemsize))
         # Two multiply-adds a cycle, a tenth of all time waiting for memory; and 2 cycles to copy a pixel.
         self.cycles = 1.1 * groups * (rows * vectors * (channels / 2 + 2) + 2 * sizes[0])
 
     def run(self, x: np.ndarray, weights: np.ndarray, init: np.ndarray, out: np.ndarray) -> None:
         """Write the correlation of `x` with `weights`, begun from `init`, into `out`."""
-        conv_pointwise.pointwise(
-            self.plan, self.copied, self.width, x, weights, init, self.scale, out, *self.buffers.take()
-        )
+        padded, room = self.buffers.take()
+        if self.copied:
+            conv_pointwise.pointwise_of_copy(self.plan, x, weights, init, self.width, padded, room, out)
+        else:
+            conv_pointwise.pointwise(x, weights, init, self.groups, self.width, room, out)
+
+    def planned(self) -> tuple[Any, list[int], int]:
+        """Return what a plan needs, as `Direct.planned`."""
+        if self.copied:
+            tables = [self.buffers.slices[1].start, self.width, *window.words(self.plan)]
+            return window.pointwise_of_copy, tables, *self.buffers.total
+        return window.pointwise, [self.groups, self.width], *self.buffers.total
 
 
 class Depthwise:
@@ -113,6 +126,10 @@ class Depthwise:
     def run(self, x: np.ndarray, weights: np.ndarray, init: np.ndarray, out: np.ndarray) -> None:
         """Write the correlation of `x` with `weights`, begun from `init`, into `out`."""
         conv_depthwise.depthwise(x, weights, init, *self.where, self.lanes, out)
+
+    def planned(self) -> tuple[Any, list[int], int]:
+        """Return what a plan needs, as `Direct.planned`."""
+        return window.depthwise, [*self.where, self.lanes], 0
 
 
 class Winograd:
