@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from torsh_ops.autograd import define_grad
+from torsh_ops.autograd import define_grad, is_grad_enabled
 from torsh_ops.ops import elementwise as ew
 from torsh_ops.ops import extreme as xt
 from torsh_ops.ops import reduce as rd
@@ -15,12 +15,18 @@ from torsh_ops.tensor import Tensor
 
 
 def _spread(g: Tensor, x: Tensor, dims: tuple[int, ...], keepdim: bool) -> Tensor:
+    number, shape = g._array, x._array.shape
+    if not number.ndim and shape and number.flags.writeable and not is_grad_enabled():
+        # What `expand` does, without the way there: 0.5 instead of 1.3 us.
+        return g._view(np.ndarray(shape, number.dtype, number, 0, (0,) * len(shape)))
     if g.ndim and not keepdim:
         g = g.reshape(tuple(1 if d in dims else n for d, n in enumerate(x.shape)))
     return g.expand(x.shape) if x.ndim else g
 
 
 def _count(x: Tensor, dims: tuple[int, ...]) -> int:
+    if len(dims) == x._array.ndim:
+        return x._array.size
     return math.prod(x.shape[d] for d in dims)
 
 

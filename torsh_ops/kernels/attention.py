@@ -29,7 +29,8 @@ class Numbers(NamedTuple):
     """What the kernels know of a call, in the order of their first argument: an array, which Numba takes faster.
 
     `group` query heads share a key head. An operand is (batch, heads, places, width): its address, and its strides in
-    elements. The mask is (batch, heads, length, keys), of kind NONE, BOOL or ADDED.
+    elements. The batches of the result, and of its gradient, follow one another. The mask is (batch, heads, length,
+    keys), of kind NONE, BOOL or ADDED.
     """
 
     batch: int
@@ -52,6 +53,8 @@ class Numbers(NamedTuple):
     value_batch: int
     value_head: int
     value_place: int
+    out_head: int
+    out_place: int
     kind: int = NONE
     mask: int = 0
     mask_batch: int = 0
@@ -65,7 +68,7 @@ def _read(numbers):
     n = numbers
     return Numbers(
         n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11], n[12], n[13], n[14], n[15], n[16],
-        n[17], n[18], n[19], n[20], n[21], n[22], n[23], n[24], n[25],
+        n[17], n[18], n[19], n[20], n[21], n[22], n[23], n[24], n[25], n[26], n[27],
     )  # fmt: skip
 
 
@@ -193,15 +196,39 @@ def room(keys, width, wide, panel, block, rows):
     return panels * panel * width + panel, keys * wide + panel, rows * block, rows * wide, rows, rows, QUERIES
 
 
+@njit(**FORCED)
+def _numbers_of(query, key, value, causal):
+    """`Numbers` of C-contiguous operands (batch, heads, places, width)."""
+    batch, heads, length, width = query.shape
+    keys, wide = value.shape[2], value.shape[3]
+    return Numbers(
+        batch, heads, 1, length, keys, width, wide, causal,
+        query.ctypes.data, heads * length * width, length * width, width,
+        key.ctypes.data, heads * keys * width, keys * width, width,
+        value.ctypes.data, heads * keys * wide, keys * wide, wide,
+        length * wide, wide, NONE, 0, 0, 0, 0, 0,
+    )  # fmt: skip
+
+
 @njit(**SERIAL)
 def attention(numbers, scale, block, panel, table, sizes, buffer, rooms, out, logs):
     """``softmax(query @ key.T * scale + mask) @ value``, and the logarithm of each query's sum of exponentials.
 
     `numbers` as `Numbers`; `table` has the parts of `table_sizes`, `sizes`, and `buffer` those of `room`, `rooms`, the
-    last of it zeros. `out` is (batch, length, heads, wide), `logs` (batch, heads, length), infinite where everything
-    is left out.
+    last of it zeros. `out` is a batch of heads and places as the numbers say, `logs` (batch, heads, length), infinite
+    where everything is left out.
     """
-    c = _read(numbers)
+    _attend(_read(numbers), scale, block, panel, table, sizes, buffer, rooms, out, logs)
+
+
+@njit(**SERIAL)
+def attention_of(query, key, value, causal, scale, block, panel, table, sizes, buffer, rooms, out, logs):
+    """`attention` of C-contiguous operands and result, (batch, heads, places, width): 10 us sooner called."""
+    _attend(_numbers_of(query, key, value, causal), scale, block, panel, table, sizes, buffer, rooms, out, logs)
+
+
+@njit(**SERIAL)
+def _attend(c, scale, block, panel, table, sizes, buffer, rooms, out, logs):
     q, k, v = _memory(out, c.query), _memory(out, c.key), _memory(out, c.value)
     added, kept = _memory(out, c.mask), _bytes(c.mask)
     result = flat(out)
@@ -253,7 +280,7 @@ def attention(numbers, scale, block, panel, table, sizes, buffer, rooms, out, lo
                         result_lanes, sums, 0, wide, zeros, 0, 1 if first > 0 else 0,
                     )  # fmt: skip
                 for i in range(rows):
-                    place = ((batch * length + row + i) * c.heads + head) * wide
+                    place = batch * c.heads * length * wide + head * c.out_head + (row + i) * c.out_place
                     inverse = zero if total[i] == zero else one / total[i]
                     _scaled(span(result, place, wide), span(sums, i * wide, wide), inverse)
                     logs[batch, head, row + i] = np.inf if total[i] == zero else best[i] + m.log(total[i])
@@ -286,17 +313,29 @@ def _score_slopes(p, d, dot):
 def attention_grad(numbers, scale, most_rows, block, buffer, grad, out, logs, for_query, for_key, for_value):
     """Gradients of `attention` from that of its result.
 
-    `grad` and `out` are (batch, length, heads, wide); `for_query` (batch, heads, length, width), `for_key` and
+    `grad` and `out` are as the numbers say; `for_query` (batch, heads, length, width), `for_key` and
     `for_value`, zeroed, (batch, heads / group, keys, ...). `buffer` has 2 * most_rows * block elements.
     """
-    c = _read(numbers)
+    _attend_back(_read(numbers), scale, most_rows, block, buffer, grad, out, logs, for_query, for_key, for_value)
+
+
+@njit(**SERIAL)
+def attention_grad_of(query, key, value, causal, scale, most_rows, block, buffer, grad, out, logs,
+                      for_query, for_key, for_value):  # fmt: skip
+    """`attention_grad` of C-contiguous operands, result and gradients."""
+    c = _numbers_of(query, key, value, causal)
+    _attend_back(c, scale, most_rows, block, buffer, grad, out, logs, for_query, for_key, for_value)
+
+
+@njit(**SERIAL)
+def _attend_back(c, scale, most_rows, block, buffer, grad, out, logs, for_query, for_key, for_value):
     q, k, v = _memory(out, c.query), _memory(out, c.key), _memory(out, c.value)
     added, kept = _memory(out, c.mask), _bytes(c.mask)
     gradient, result, dq, dk, dv = flat(grad), flat(out), flat(for_query), flat(for_key), flat(for_value)
     weights, slopes = span(buffer, 0, most_rows * block), span(buffer, most_rows * block, most_rows * block)
     length, keys, width, wide, heads = c.length, c.keys, c.width, c.wide, c.heads
     one, zero = out.dtype.type(1), out.dtype.type(0)
-    factor, between = out.dtype.type(scale), heads * wide
+    factor, between = out.dtype.type(scale), c.out_place
     for batch in range(c.batch):
         for head in range(heads):
             shared = head // c.group
@@ -306,7 +345,7 @@ def attention_grad(numbers, scale, most_rows, block, buffer, grad, out, logs, fo
             for row in range(0, length, most_rows):
                 rows = min(most_rows, length - row)
                 q_at = batch * c.query_batch + head * c.query_head + row * c.query_place
-                o_at = ((batch * length + row) * heads + head) * wide
+                o_at = batch * heads * length * wide + head * c.out_head + row * between
                 dq_at = ((batch * heads + head) * length + row) * width
                 end = min(keys, row + rows) if c.causal else keys
                 for first in range(0, end, block):

@@ -184,8 +184,8 @@ def layer_norm_weight_grad(g, x, kept, out):
 
 @njit(**SERIAL)
 def layer_norm_grads(g, x, weight, kept, out, for_weight, for_bias):
-    """Gradients of layer_norm with regard to `x`, weight and bias; `g`, `x` and `out` are flat."""
-    rows, n = len(kept), weight.size
+    """Gradients of layer_norm with regard to `x`, weight and bias."""
+    rows, n = g.shape
     w, dw, db = flat(weight), span(for_weight, 0, n), span(for_bias, 0, n)
     for i in range(n):
         dw[i] = db[i] = 0

@@ -47,6 +47,8 @@ def scaled_dot_product_attention(
 
     Raises ShapeError on operands that do not fit, and ArgumentError on a mask together with `is_causal`.
     """
+    if attn_mask is None and not dropout_p and _is_plain(query, key, value):
+        return _plain(query, key, value, int(is_causal), scale)
     group = _check(query, key, value, attn_mask, dropout_p, is_causal, enable_gqa)
     factor = 1 / math.sqrt(query.shape[-1]) if scale is None else float(scale)
     learnt = attn_mask is not None and attn_mask.requires_grad
@@ -57,6 +59,63 @@ def scaled_dot_product_attention(
     if query.requires_grad or key.requires_grad or value.requires_grad:
         return record(scaled_dot_product_attention, result, (query, key, value, attn_mask, call))
     return result
+
+
+def _is_plain(query: Tensor, key: Tensor, value: Tensor) -> bool:
+    """Whether all are contiguous, of one floating dtype, (batch, heads, places, width), and for this thread alone."""
+    if not (isinstance(query, Tensor) and isinstance(key, Tensor) and isinstance(value, Tensor)):
+        return False
+    q, k, v = query._array, key._array, value._array
+    if q.ndim != 4 or k.ndim != 4 or v.ndim != 4 or q.dtype is not k.dtype or k.dtype is not v.dtype:
+        return False
+    a, b, c = q.shape, k.shape, v.shape
+    return (
+        a[0] == b[0] == c[0] and a[1] == b[1] == c[1] and a[3] == b[3] and b[2] == c[2]
+        and q.size > 0 and v.size > 0 and q.dtype.kind == "f" and threads.count == 1
+        and q.flags.c_contiguous and k.flags.c_contiguous and v.flags.c_contiguous
+    )  # fmt: skip
+
+
+def _plain(query: Tensor, key: Tensor, value: Tensor, causal: int, scale: float | None) -> Tensor:
+    """Attention where `_is_plain`: the way to the kernel is a third of that of `_Call`."""
+    q, k, v = query._array, key._array, value._array
+    (batch, heads, length, width), wide = q.shape, v.shape[3]
+    block, panel, table, sizes, rooms, total = _plan(length, k.shape[2], width, wide, q.itemsize)
+    out = memory.empty((batch, heads, length, wide), q.dtype)
+    logs = np.empty((batch, heads, length), q.dtype)
+    factor = width**-0.5 if scale is None else float(scale)
+    buffer = memory.empty((total,), q.dtype)
+    kernels.attention_of(q, k, v, causal, factor, block, panel, table, sizes, buffer, rooms, out, logs)
+    result = Tensor(out)
+    if query.requires_grad or key.requires_grad or value.requires_grad:
+        call = _PlainCall((q, k, v), causal, factor, out, logs)
+        return record(scaled_dot_product_attention, result, (query, key, value, None, call))
+    return result
+
+
+class _PlainCall:
+    """What the backward pass needs of a call where `_is_plain`."""
+
+    __slots__ = ("arrays", "causal", "logs", "out", "scale")
+    group = 1
+
+    def __init__(
+        self, arrays: tuple[np.ndarray, ...], causal: int, scale: float, out: np.ndarray, logs: np.ndarray
+    ) -> None:
+        self.arrays, self.causal, self.scale, self.out, self.logs = arrays, causal, scale, out, logs
+
+    def gradients(self, g: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The gradients of query, key and value."""
+        q, k, v = self.arrays
+        rows, block = min(_ROWS_BACK, q.shape[2]), min(_KEYS_BACK, k.shape[2])
+        found = memory.empty_like(q), memory.empty_like(k), memory.empty_like(v)
+        found[1].fill(0)
+        found[2].fill(0)
+        buffer = memory.empty((2 * rows * block,), q.dtype)
+        kernels.attention_grad_of(
+            q, k, v, self.causal, self.scale, rows, block, buffer, contiguous_array(g), self.out, self.logs, *found
+        )
+        return Tensor(found[0]), Tensor(found[1]), Tensor(found[2])
 
 
 def _check(
@@ -135,6 +194,7 @@ class _Call:
         batch, heads, length, width = self.arrays[0].shape
         keys, wide = self.arrays[2].shape[2:]
         where = [number for array in self.arrays for number in _place(array)]
+        where += [wide, heads * wide]
         if mask is not None:
             where += self._hide(mask._array, length, keys)
         self.numbers = kernels.Numbers(batch, heads, group, length, keys, width, wide, int(causal), *where)
@@ -184,14 +244,10 @@ class _Call:
         if c.keys == 0:
             out.fill(0)
         elif out.size:
-            lanes = lanes_of(dtype.itemsize)
-            panel = 3 * lanes
-            block = min(_PANELS, -(-c.keys // panel)) * panel
-            table, sizes = _table(c.keys, c.width, c.wide, lanes)
-            rooms = kernels.room(c.keys, c.width, c.wide, panel, block, min(kernels.QUERIES, c.length))
+            block, panel, table, sizes, rooms, total = _plan(c.length, c.keys, c.width, c.wide, dtype.itemsize)
             self._run(
                 kernels.attention,
-                (lambda dtype: (memory.empty((sum(rooms),), dtype), rooms), block, panel, table, sizes),
+                (lambda dtype: (memory.empty((total,), dtype), rooms), block, panel, table, sizes),
                 out, logs,
             )  # fmt: skip
         self.out, self.logs = out, logs
@@ -227,8 +283,24 @@ class _Call:
 
 
 @lru_cache(maxsize=128)
-def _table(keys: int, width: int, wide: int, lanes: int) -> tuple[np.ndarray, tuple[int, ...]]:
-    """The vectors of both products for `sweep`, and the lengths of the parts."""
+def _plan(length: int, keys: int, width: int, wide: int, itemsize: int) -> tuple[Any, ...]:
+    """Keys in a block and in a panel, the table of the kernel, its parts, and those of its buffer with their sum."""
+    lanes = lanes_of(itemsize)
+    panel = 3 * lanes
+    block = min(_PANELS, -(-keys // panel)) * panel
+    rooms = kernels.room(keys, width, wide, panel, block, min(kernels.QUERIES, length))
+    return (
+        block,
+        panel,
+        _table(keys, width, wide, lanes),
+        kernels.table_sizes(keys, width, wide, lanes),
+        rooms,
+        sum(rooms),
+    )
+
+
+def _table(keys: int, width: int, wide: int, lanes: int) -> np.ndarray:
+    """The vectors of both products for `sweep`."""
     panel = 3 * lanes
     number = np.arange(-(-keys // lanes), dtype=np.int64)
     sources = number // 3 * panel * width + number % 3 * lanes
@@ -238,7 +310,7 @@ def _table(keys: int, width: int, wide: int, lanes: int) -> tuple[np.ndarray, tu
         np.arange(width) * panel, sources, number * lanes, stored,
         np.arange(keys) * wide, *vectors(places, places, lanes, 2),
     )  # fmt: skip
-    return np.concatenate(parts).astype(np.int64), kernels.table_sizes(keys, width, wide, lanes)
+    return np.concatenate(parts).astype(np.int64)
 
 
 def _scores_mask(query: Tensor, key: Tensor, mask: Tensor | None, is_causal: bool) -> Tensor | None:

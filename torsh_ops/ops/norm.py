@@ -239,7 +239,12 @@ def layer_norm_grads(
     if not (d.flags.c_contiguous and x.flags.c_contiguous and w.flags.c_contiguous):
         d, x, w = contiguous_array(g), contiguous_array(input), contiguous_array(weight)
     result, for_weight, for_bias = memory.empty_like(x), np.empty(w.shape, w.dtype), np.empty(w.shape, w.dtype)
-    rk.layer_norm_grads(d.ravel(), x.ravel(), w.ravel(), kept, result.ravel(), for_weight.ravel(), for_bias.ravel())
+    rows, n = len(kept), w.size
+    into = (result, for_weight, for_bias)
+    if x.ndim != 2 or w.ndim != 1:
+        d, x, w = d.reshape(rows, n), x.reshape(rows, n), w.reshape(n)
+        into = (result.reshape(rows, n), for_weight.reshape(n), for_bias.reshape(n))
+    rk.layer_norm_grads(d, x, w, kept, *into)
     return Tensor(result), None, Tensor(for_weight), Tensor(for_bias), None, None
 
 
