@@ -193,7 +193,7 @@ def test_every_case_is_the_same_sum_by_panels(case, monkeypatch):
         (1, 4, 8, 8, 16, (1, 1), (0, 0), 1),  # whole vectors, one block
         (3, 5, 7, 7, 13, (1, 1), (0, 0), 1),  # pixels that fill no vector, rows that fill no tile
         (2, 6, 20, 36, 25, (1, 1), (0, 0), 1),  # several blocks
-        (2, 6, 9, 11, 8, (1, 1), (0, 0), 2),
+        (2, 6, 9, 11, 16, (1, 1), (0, 0), 2),
         (2, 3, 13, 12, 9, (2, 3), (1, 2), 1),  # a copy
         (1, 4, 1, 1, 30, (1, 1), (0, 0), 1),
     ],

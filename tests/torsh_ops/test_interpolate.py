@@ -50,6 +50,16 @@ def resized(n, to):
     return to["size"] if "size" in to else int(n * to["scale_factor"])
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("width", [1, 2, 8, 16, 17, 33])
+def test_twice_the_size_at_any_width(width, dtype):
+    x = drawn((2, 2, 3, width)).astype(dtype)
+    rows, columns = (matrix(n, 2 * n, 2, "bilinear", False) for n in (3, width))
+    want = np.einsum("ai,bj,ncij->ncab", rows, columns, x)
+    got = F.interpolate(t(x), scale_factor=2, mode="bilinear").numpy()
+    np.testing.assert_allclose(got, want, rtol=0, atol=2e-6 if dtype == "float32" else 1e-14)
+
+
 @pytest.mark.parametrize("align_corners", [False, True])
 @pytest.mark.parametrize("to", TO, ids=str)
 @pytest.mark.parametrize(("dims", "mode"), [(d, m) for d, modes in MODES.items() for m in modes])

@@ -10,7 +10,7 @@ from numba import njit
 from torsh_ops.kernels.conv import split
 from torsh_ops.kernels.conv_emit import VECTOR_BYTES
 from torsh_ops.kernels.gemm import pack_rows
-from torsh_ops.kernels.gemm_tile import ROWS, VECTORS, begun_strip
+from torsh_ops.kernels.gemm_tile import ROWS, VECTORS, eager_strip
 from torsh_ops.kernels.vector import SERIAL, flat
 
 
@@ -32,7 +32,7 @@ def _block(a, a_at, depth, rows, x, x_at, area, columns, ahead, init, init_at, c
         place = c_at + row * area
         for _ in range(2):
             if wide:
-                begun_strip(
+                eager_strip(
                     a.ctypes.data, a_at + row * depth, depth, right, right_at, right_row, tile, further,
                     c.ctypes.data, place, area, some, wide, depth, init, init_at + row,
                 )  # fmt: skip

@@ -125,7 +125,7 @@ def _write(e: Emitter, sums: list[list[Any]], mask: Any, scalars: list[Any]) -> 
         e.write_masked(mask, total, place, last)
 
 
-def _emit(e: Emitter) -> None:
+def _emit(e: Emitter, fewest: int = 1) -> None:
     """Choose among the tiles: one for every number of rows, of one and of two vectors."""
     _pointers(e, "a", "b", "c")
     b, a = e.builder, e.args
@@ -134,7 +134,7 @@ def _emit(e: Emitter) -> None:
     which = b.add(b.mul(b.zext(wide, INT64), INT64(ROWS)), a["rows"])
     here = b.switch(which, after)
     for vectors in range(1, VECTORS + 1):
-        for rows in range(1, ROWS + 1):
+        for rows in range(fewest, ROWS + 1):
             block = b.append_basic_block(f"tile{vectors}x{rows}")
             here.add_case(INT64((vectors - 1) * ROWS + rows), block)
             b.position_at_end(block)
@@ -146,8 +146,9 @@ def _emit(e: Emitter) -> None:
 
 _NUMBERS = "a b c a_at a_row a_col b_at b_row c_at c_row rows columns depth"
 _tile = kernel_intrinsic("scale", f"{_NUMBERS} beta_at add", _emit)
-_begun_tile = kernel_intrinsic("start", f"{_NUMBERS} start_at", _emit)
-_eager_tile = kernel_intrinsic("start", f"{_NUMBERS} start_at ahead", _emit)
+# Rows shared out evenly among tiles are no fewer, once there is a whole tile of them.
+FEWEST_ROWS = ROWS // 2
+_eager_tile = kernel_intrinsic("start", f"{_NUMBERS} start_at ahead", lambda e: _emit(e, FEWEST_ROWS))
 
 
 @njit(**SERIAL)
@@ -170,10 +171,11 @@ def strip(a, a_at, a_row, a_col, b, b_at, b_row, b_step, c, c_at, c_row, rows, c
 
 
 @njit(**SERIAL)
-def begun_strip(a, a_at, a_row, b, b_at, b_row, b_step, ahead, c, c_at, c_row, rows, columns, depth, start, start_at):
+def eager_strip(a, a_at, a_row, b, b_at, b_row, b_step, ahead, c, c_at, c_row, rows, columns, depth, start, start_at):
     """``c = a @ b + start[start_at + row]``, as `strip`, with columns of `a` 1 apart; `start` is an array.
 
-    Meanwhile what lies `ahead` elements further is brought to the second-level cache, where `ahead` is not 0.
+    Meanwhile what lies `ahead` elements further in `b` is brought to the second-level cache. There are FEWEST_ROWS or
+    more.
     """
     tile = VECTORS * (VECTOR_BYTES // start.itemsize)
     for first in range(0, columns, tile):
@@ -181,11 +183,8 @@ def begun_strip(a, a_at, a_row, b, b_at, b_row, b_step, ahead, c, c_at, c_row, r
         if depth >= _DEEP:
             for i in range(rows):
                 _prefetch((start,), (c, c_at + first + i * c_row))
-        numbers = (a, b, c, a_at, a_row, 1, b_at, b_row, c_at + first, c_row, rows, some, depth, start_at)
-        if ahead:
-            _eager_tile((start,), (*numbers, ahead))
-        else:
-            _begun_tile((start,), numbers)
+        numbers = (a, b, c, a_at, a_row, 1, b_at, b_row, c_at + first, c_row, rows, some, depth, start_at, ahead)
+        _eager_tile((start,), numbers)
         b_at += b_step
 
 

@@ -26,11 +26,15 @@ _CUBIC = -0.75  # PyTorch's choice of the parameter a in Keys 1981
 
 
 class _Table(NamedTuple):
-    """Where each output of one direction comes from: places and weights (taps, outputs); columns without any stay."""
+    """Where each output of one direction comes from: places and weights (taps, outputs); columns without any stay.
+
+    `twice`: linearly to twice the size, outer edges kept.
+    """
 
     places: np.ndarray
     weights: np.ndarray
     out: int
+    twice: bool = False
 
 
 def interpolate(
@@ -50,13 +54,10 @@ def interpolate(
     where the mode does not fit the input.
     """
     count = _check(input, mode, align_corners, antialias)
-    out, scales = _output(tuple(input.shape[2:]), hashable(size), hashable(scale_factor), bool(recompute_scale_factor))
+    wanted = (hashable(size), hashable(scale_factor), bool(recompute_scale_factor))
+    out, tables = _tables(tuple(input.shape[2:]), *wanted, mode, bool(align_corners), input._array.dtype)
     if mode == "area":
         return _AREA[count - 1](input, out)
-    tables = [
-        _table(n, m, scale, mode, bool(align_corners), input._array.dtype)
-        for n, m, scale in zip(input.shape[2:], out, scales, strict=True)
-    ]
     n, c = input.shape[:2]
     if count == 1:
         one_row = _table(1, 1, None, "nearest", False, input._array.dtype)
@@ -130,6 +131,22 @@ def _check(input: Tensor, mode: str, align_corners: bool | None, antialias: bool
 
 
 @lru_cache(maxsize=512)
+def _tables(
+    have: tuple[int, ...],
+    size: Any,
+    scale_factor: Any,
+    recompute: bool,
+    mode: str,
+    align_corners: bool,
+    dtype: np.dtype,
+) -> tuple[Any, list[_Table]]:
+    """The result's size, and the table of each direction; none for averages over areas."""
+    out, scales = _output(have, size, scale_factor, recompute)
+    if mode == "area":
+        return out, []
+    return out, [_table(*each, mode, align_corners, dtype) for each in zip(have, out, scales, strict=True)]
+
+
 def _output(
     have: tuple[int, ...], size: Any, scale_factor: Any, recompute: bool
 ) -> tuple[Any, tuple[float | None, ...]]:
@@ -179,7 +196,10 @@ def _table(n: int, m: int, factor: float | None, mode: str, align_corners: bool,
         first = np.minimum(first, n - 1)
     places = np.clip(first.astype(np.int64) + offsets[:, None], 0, n - 1)
     distance = np.abs(centre - first - offsets[:, None])
-    return _Table(places, (_cubic(distance) if mode == "bicubic" else 1 - distance).astype(dtype), m)
+    if mode == "bicubic":
+        return _Table(places, _cubic(distance).astype(dtype), m)
+    twice = m == 2 * n and not align_corners and factor in (None, 2)
+    return _Table(places, (1 - distance).astype(dtype), m, twice)
 
 
 def _cubic(x: np.ndarray) -> np.ndarray:
@@ -209,7 +229,7 @@ def _run(kernel: Any, x: Tensor, rows: _Table, columns: _Table, size: tuple[int,
     planes = size[0] * size[1]
     threads.rowwise(
         lambda a, b: kernel(
-            a, rows.places, rows.weights, columns.places, columns.weights,
+            a, rows.places, rows.weights, columns.places, columns.weights, columns.twice,
             memory.empty((height if columns.places.size else 0, columns.out), array.dtype), b,
         ),
         max(array.size, result.size), planes,
