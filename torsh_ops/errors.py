@@ -21,6 +21,10 @@ class ArgumentError(TorshError, ValueError):
     """An argument whose value the operation does not take."""
 
 
+class MissingError(TorshError, RuntimeError):
+    """Arguments of which one at least is needed, and none was given."""
+
+
 class DimError(TorshError, IndexError):
     """A dimension or index out of range."""
 

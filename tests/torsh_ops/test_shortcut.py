@@ -278,7 +278,7 @@ def test_nothing_is_kept():
                 bad()
 
     held = (x, y, w, key, size, recorded, image, kernels, x._array, y._array, np.dtype("f4"), torsh_ops.Tensor)
-    for _ in range(3):  # the second of two calls makes a plan, which is kept
+    for _ in range(3):  # a plan, which is kept, is made for what comes again
         once()
     gc.collect()
     counts, objects = [sys.getrefcount(h) for h in held], len(gc.get_objects())

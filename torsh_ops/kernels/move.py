@@ -43,14 +43,14 @@ def _address_of(typingctx: Any, array: Any, a: Any, b: Any, c: Any) -> Any:
     return types.intp(array, *[types.intp] * 3), codegen
 
 
-def _line_copy(step: int) -> Any:
-    """Make ``copy(x, out, a, b, c, start, stop, streamed)``: whole vectors of line [a, b, c] of `x` of a `step`."""
+def _line_copy(step: int, nbytes: int) -> Any:
+    """Make ``copy(x, out, a, b, c, start, stop, streamed)`` of line [a, b, c] of `x` of a `step`, by vectors."""
 
     def typed(typingctx: Any, x: Any, out: Any, a: Any, b: Any, c: Any, start: Any, stop: Any, streamed: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             element = context.get_data_type(x.dtype)
             itemsize = context.get_abi_sizeof(element)
-            n = LINE_BYTES // itemsize
+            n = nbytes // itemsize
             vector = ir.VectorType(element, n).as_pointer()
             source, _ = _place(context, builder, x, args[0], [*args[2:5], _INT64(0)])
             target, _ = _place(context, builder, out, args[1], [*args[2:5], _INT64(0)])
@@ -68,7 +68,9 @@ def _line_copy(step: int) -> Any:
                             last = load(index, 1 - n)
                             value = _ordered(builder, last, last, list(range(n - 1, -1, -1)))
                         else:
-                            value = _ordered(builder, load(index, 0), load(index, n), list(range(0, 2 * n, 2)))
+                            # The second vector ends with the last element that is wanted, not beyond it.
+                            order = [*range(0, n, 2), *range(n + 1, 2 * n, 2)]
+                            value = _ordered(builder, load(index, 0), load(index, n - 1), order)
                         to = builder.add(target, builder.mul(index, _INT64(itemsize)))
                         store(builder, value, to, itemsize, past_caches)
             return context.get_dummy_value()
@@ -78,7 +80,8 @@ def _line_copy(step: int) -> Any:
     return intrinsic(typed)
 
 
-_forward, _backward, _every_second = _line_copy(1), _line_copy(-1), _line_copy(2)
+_forward, _backward, _every_second = (_line_copy(step, LINE_BYTES) for step in (1, -1, 2))
+_forward_half, _backward_half, _every_second_half = (_line_copy(step, LINE_BYTES // 2) for step in (1, -1, 2))
 
 
 @njit(**SERIAL)
@@ -86,7 +89,7 @@ def copy_lines(x, out):
     """`out[:] = x` of 4 dimensions; lines of `out` have a step of 1, those of `x` of 1, -1 or 2 elements."""
     m, n, lines, size = out.shape
     step = x.strides[3] // x.itemsize
-    width = 64 // x.itemsize
+    width, half = 64 // x.itemsize, 32 // x.itemsize
     large = out.size * out.itemsize >= STREAMED_BYTES
     for a in range(m):
         for b in range(n):
@@ -94,17 +97,20 @@ def copy_lines(x, out):
                 start = 0
                 if large:  # streamed stores need whole lines of cache
                     start = min(-_address_of(out, a, b, c) % 64 // x.itemsize, size)
-                # Every second element is taken out of two vectors, the last place of which may be beyond the end.
-                stop = start + max(size - start - (step == 2), 0) // width * width
+                stop = start + (size - start) // width * width
+                end = stop + (size - stop) // half * half
                 if step == 1:
                     _forward(x, out, a, b, c, start, stop, large)
+                    _forward_half(x, out, a, b, c, stop, end, False)
                 elif step == -1:
                     _backward(x, out, a, b, c, start, stop, large)
+                    _backward_half(x, out, a, b, c, stop, end, False)
                 else:
                     _every_second(x, out, a, b, c, start, stop, large)
+                    _every_second_half(x, out, a, b, c, stop, end, False)
                 for i in range(start):
                     out[a, b, c, i] = x[a, b, c, i]
-                for i in range(stop, size):
+                for i in range(end, size):
                     out[a, b, c, i] = x[a, b, c, i]
     if large:
         settle()

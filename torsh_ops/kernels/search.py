@@ -53,27 +53,16 @@ def bounds(x, out):
 
 
 @njit(**SERIAL)
-def count_below(x, other, out):
-    """Count the integers of `x` by value into `out`, with as much room in `other`; return -1.
-
-    Where some have no place in `out`, their number is returned instead. Every second one is counted in `other`:
-    an addition would wait for the one before where a value comes again.
-    """
-    bins = out.size
-    for i in range(bins):
-        out[i] = other[i] = 0
-    outside = 0
+def count_below(x, out):
+    """Count the integers of `x` by value; returns the place of the first one that `out` has no place for, or -1."""
+    bins = np.uint64(out.size)
+    for i in range(out.size):
+        out[i] = 0
     for i in range(x.size):
-        outside += (x[i] < 0) | (x[i] >= bins)
-    if outside:
-        return outside
-    for i in range(0, x.size - 1, 2):
-        out[x[i]] += 1
-        other[x[i + 1]] += 1
-    if x.size % 2:
-        out[x[x.size - 1]] += 1
-    for i in range(bins):
-        out[i] += other[i]
+        value = np.uint64(x[i])  # of a negative number a great one
+        if value >= bins:
+            return i
+        out[value] += 1
     return -1
 
 

@@ -141,7 +141,7 @@ def binary(
     """
     x: Any = input._array if isinstance(input, Tensor) else input
     y: Any = other._array if isinstance(other, Tensor) else other
-    like = None if out is not None else _larger(x, y)
+    like = None if out is not None else larger_operand(x, y)
     if like is None or (true_division and like.dtype.kind not in "fc"):
         return _general(op, kernel, ufunc, input, other, out, result_dtype, true_division)
     if like.nbytes < memory.POOLED_BYTES:  # as memory.empty does, without the call
@@ -156,7 +156,7 @@ def binary(
     return tensor
 
 
-def _larger(x: Any, y: Any) -> np.ndarray | None:
+def larger_operand(x: Any, y: Any) -> np.ndarray | None:
     """Return the operand that has the result's shape when a kernel can take both as they are, else None."""
     kind, other_kind = type(x), type(y)
     if kind is np.ndarray and other_kind is np.ndarray:

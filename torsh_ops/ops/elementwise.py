@@ -11,6 +11,7 @@ from torsh_ops.errors import ArgumentError, DTypeError, ShapeError
 from torsh_ops.kernels import binary as bk
 from torsh_ops.kernels import quotient as qk
 from torsh_ops.kernels import unary as uk
+from torsh_ops.kernels.power import power
 from torsh_ops.ops import shortcut
 from torsh_ops.ops.complex import absolute
 from torsh_ops.ops.dispatch import (
@@ -19,6 +20,7 @@ from torsh_ops.ops.dispatch import (
     broadcast_shapes,
     castable,
     copy_into,
+    larger_operand,
     need_tensor,
     result_type,
     unary,
@@ -27,12 +29,13 @@ from torsh_ops.ops.dispatch import (
 from torsh_ops.ops.forms import by_numpy, real_kernel
 from torsh_ops.ops.in_place import change, must_record
 from torsh_ops.ops.places import written
+from torsh_ops.ops.plan import New, Plan, Step, flat, planned
 from torsh_ops.ops.ternary import clamp as clamp
 from torsh_ops.ops.ternary import where as where
 from torsh_ops.tensor import Tensor
 from torsh_ops.tensor import device as make_device
 
-_BOOL = np.dtype(bool)
+_BOOL, _FLOAT32 = np.dtype(bool), np.dtype(np.float32)
 
 
 @shortcut.binary(bk.add)
@@ -103,6 +106,22 @@ def remainder(input: Operand, other: Operand, *, out: Tensor | None = None) -> T
     return binary(remainder, real_kernel(qk.remainder, np.remainder), np.remainder, no_zero(input, other), other, out)
 
 
+def _plan_pow(input: Operand, exponent: Operand) -> Plan | None:
+    """float32, where it takes less time than NumPy's, and the powers that have a kernel of their own."""
+    x = input._array if isinstance(input, Tensor) else None
+    y = exponent._array if isinstance(exponent, Tensor) else None
+    like = larger_operand(input if x is None else x, exponent if y is None else y)
+    number = y is None and not isinstance(exponent, bool)
+    if like is None or like.dtype is not _FLOAT32 or not 0 < like.size < (_OWN_POWER if y is not None else 1 << 17):
+        return None
+    out = New(like.shape, like.dtype)
+    if number and exponent in _KERNELS:
+        return Plan(out, [Step(_KERNELS[exponent], flat(input), flat(out))], recorded=0)
+    operands = (flat(v) if isinstance(v, Tensor) else float(v) for v in (input, exponent))
+    return Plan(out, [Step(power, *operands, flat(out))], recorded=2)
+
+
+@planned(_plan_pow)
 def pow(input: Operand, exponent: Operand, *, out: Tensor | None = None) -> Tensor:
     """`input ** exponent`; raises ArgumentError on integers to a negative integer power."""
     if isinstance(input, Tensor) and input.is_floating_point():
@@ -118,8 +137,10 @@ def pow(input: Operand, exponent: Operand, *, out: Tensor | None = None) -> Tens
     return binary(pow, _power, np.power, input, exponent, out)
 
 
-# NumPy's power: its vector code takes 70 us for 64 Ki elements, one in float64 here took 105.
+# NumPy's power: its vector code takes 51 us for 64 Ki elements of two arrays, the kernel 81. Called on 256, it takes
+# 0.6 us and the kernel 0.3.
 _power = by_numpy(np.power)
+_OWN_POWER = 1024
 
 
 @shortcut.binary(bk.maximum_, numbers=False)
@@ -232,13 +253,13 @@ def abs(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 @shortcut.unary(uk.exp)
 def exp(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """`e ** input`; float32 to 1 ulp."""
+    """`e ** input`; float32 to 1.5 ulp."""
     return unary(exp, uk.exp, input, out)
 
 
 @shortcut.unary(uk.log)
 def log(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """Natural logarithm; float32 to 1 ulp."""
+    """Natural logarithm; float32 to 1.03 ulp."""
     return unary(log, uk.log, input, out)
 
 
@@ -272,6 +293,7 @@ def square(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 # Exponents that are operators of their own, without a logarithm.
 _POWERS: dict[Any, Any] = {2: square, -1: reciprocal, 0.5: sqrt, -0.5: rsqrt}
+_KERNELS: dict[Any, Any] = {2: uk.square, -1: uk.reciprocal, 0.5: uk.sqrt, -0.5: uk.rsqrt}
 
 
 @shortcut.unary(uk.tanh)

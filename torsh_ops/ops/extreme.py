@@ -21,10 +21,11 @@ from torsh_ops.ops.axes import (
     need_real,
     not_empty,
     picked,
+    plan_of,
     reduce,
-    simply,
 )
 from torsh_ops.ops.dispatch import need_tensor
+from torsh_ops.ops.plan import Plan, planned
 from torsh_ops.tensor import Tensor, check_dims
 
 
@@ -49,8 +50,6 @@ _ARGMIN = Kernels(xk.argmin_last, _with_best(xk.argmin_middle))
 def _extreme(
     op: Callable[..., Any], input: Tensor, dim: Dims, keepdim: bool, out: Tensor | None, kernels: Kernels, numpy_op: Any
 ) -> Tensor:
-    if out is None and (found := simply(kernels, input, None if dim == () else dim, keepdim, None)) is not None:
-        return record(op, found, (input, check_dims(dim, input.ndim), keepdim)) if input.requires_grad else found
     array = need_real(op, input)
     dims = check_dims(dim, array.ndim)
     not_empty(op, array, dims, dim)
@@ -62,12 +61,14 @@ def _extreme(
 
 
 @shortcut.reduction(xk.max_last, recorded=True)
+@planned(plan_of(_MAX))
 def amax(input: Tensor, dim: Dims = (), keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
     """Greatest element over `dim`; NaN wins. Ties share the gradient. Raises DimError on an empty dimension."""
     return _extreme(amax, input, dim, keepdim, out, _MAX, np.max)
 
 
 @shortcut.reduction(xk.min_last, recorded=True)
+@planned(plan_of(_MIN))
 def amin(input: Tensor, dim: Dims = (), keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
     """Smallest element over `dim`; NaN wins. Ties share the gradient. Raises DimError on an empty dimension."""
     return _extreme(amin, input, dim, keepdim, out, _MIN, np.min)
@@ -118,8 +119,6 @@ def _arg(
     kernels: Kernels,
     numpy_op: Callable[..., Any],
 ) -> Tensor:
-    if out is None and (found := simply(kernels, input, dim, keepdim, INT64)) is not None:
-        return found
     array = need_real(op, input)
     dims = check_dims(dim, array.ndim)
     not_empty(op, array, dims, dim)
@@ -156,13 +155,19 @@ def _place_of_pieces(kernels: Kernels, numpy_op: Callable[..., Any], x: np.ndarr
     return int(found[numpy_op(x[found])])
 
 
+def _plan_place(last: Any, middle: Any) -> Callable[..., Plan | None]:
+    return plan_of(Kernels(last, middle), np_dtype=INT64, room=lambda inner, results: results)
+
+
 @shortcut.reduction(xk.argmax_last, to_index=True)
+@planned(_plan_place(xk.argmax_last, xk.argmax_middle))
 def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
     """Index (int64) of the first greatest element over `dim`, of the flattened tensor without one."""
     return _arg(argmax, input, dim, keepdim, out, _ARGMAX, np.argmax)
 
 
 @shortcut.reduction(xk.argmin_last, to_index=True)
+@planned(_plan_place(xk.argmin_last, xk.argmin_middle))
 def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
     """Index (int64) of the first smallest element over `dim`, of the flattened tensor without one."""
     return _arg(argmin, input, dim, keepdim, out, _ARGMIN, np.argmin)

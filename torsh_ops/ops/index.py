@@ -17,7 +17,7 @@ from torsh_ops.ops.dispatch import broadcast_shapes, need_tensor
 from torsh_ops.ops.in_place import change, must_record
 from torsh_ops.ops.layout import ALIKE, as_flat
 from torsh_ops.ops.places import written
-from torsh_ops.ops.plan import New, Plan, Step, alike, flat, planned
+from torsh_ops.ops.plan import New, Plan, Step, alike, flat, plan_view, planned
 from torsh_ops.ops.views import array_of, expand, reshape, slice_view
 from torsh_ops.tensor import Tensor, check_dim
 
@@ -100,6 +100,18 @@ def _named(error: IndexError, shape: tuple[int, ...]) -> DimError:
     return DimError(f"{text} (shape {list(shape)})")
 
 
+def _plan_getitem(input: Tensor, index: Any) -> Plan | None:
+    """Slices and integers, where they leave dimensions."""
+    parts = index if isinstance(index, tuple) else (index,)
+    if not all(isinstance(p, slice) or type(p) is int or p is None or p is Ellipsis for p in parts):
+        return None
+    if any(p.step is not None and p.step <= 0 for p in parts if isinstance(p, slice)):
+        return None
+    view = input._array[index]
+    return plan_view(input, view) if isinstance(view, np.ndarray) else None
+
+
+@planned(_plan_getitem)
 @shortcut.getitem
 def getitem(input: Tensor, index: Any) -> Tensor:
     """`input[index]`: a view for integers, slices, None and Ellipsis; a copy for integer or bool tensors.

@@ -55,15 +55,13 @@ def _by_kernel(target: np.ndarray, source: np.ndarray) -> bool:
     real = ALIKE.get(target.dtype)
     if real is None:
         return False
-    plan = _plan(target.shape, target.strides, source.strides, real.itemsize)
+    plan = way(target.shape, target.strides, source.strides, real.itemsize)
     if plan is None:
         return False
     if target.dtype is not real:
         target, source = target.view(real), source.view(real)
     kernel, shape, order = plan
-    x, out = source.reshape(shape), target.reshape(shape)
-    if order is not None:
-        x, out = x.transpose(order), out.transpose(order)
+    x, out = in_order(source, shape, order), in_order(target, shape, order)
     if threads.count == 1:
         kernel(x, out)
     else:
@@ -71,8 +69,14 @@ def _by_kernel(target: np.ndarray, source: np.ndarray) -> bool:
     return True
 
 
+def in_order(array: np.ndarray, shape: tuple[int, ...], order: tuple[int, ...] | None) -> np.ndarray:
+    """Return an array in the shape and order of dimensions that `way` gave."""
+    array = array.reshape(shape)
+    return array if order is None else array.transpose(order)
+
+
 @lru_cache(maxsize=4096)
-def _plan(
+def way(
     shape: tuple[int, ...], into: tuple[int, ...], steps: tuple[int, ...], item: int
 ) -> tuple[Callable[..., Any], tuple[int, ...], tuple[int, ...] | None] | None:
     """Return the kernel for these strides, and the shape and order of four dimensions in which it takes both arrays."""

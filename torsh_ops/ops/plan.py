@@ -32,7 +32,7 @@ from torsh_ops.ops import shortcut
 from torsh_ops.ops.layout import ALIKE
 from torsh_ops.tensor import Tensor
 
-__all__ = ["LARGE_BYTES", "New", "Plan", "Seen", "Step", "alike", "flat", "planned", "seen"]
+__all__ = ["LARGE_BYTES", "New", "Plan", "Seen", "Step", "alike", "flat", "plan_view", "planned", "seen"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Planner = Callable[..., "Plan | None"]
@@ -62,6 +62,11 @@ class New:
     def nbytes(self) -> int:
         """Bytes of all elements."""
         return math.prod(self.shape) * self.dtype.itemsize
+
+
+def plan_view(input: Tensor, array: np.ndarray) -> "Plan":
+    """Return the plan of an operator that gives `array`, a view of its first argument."""
+    return Plan(New(array.shape, array.dtype, array.strides, array.ctypes.data - input._array.ctypes.data))
 
 
 class Seen:
@@ -102,7 +107,7 @@ class Step:
 
     def __init__(self, kernel: Any, *operands: Any, checked: bool = False, counts: New | None = None) -> None:
         self.kernel, self.checked, self.counts = kernel, checked, counts
-        self.operands = [x if isinstance(x, (bool, int, float, Seen)) else seen(x) for x in operands]
+        self.operands: list[Any] = [x if isinstance(x, (bool, int, float, Seen)) else seen(x) for x in operands]
 
 
 class Plan:
@@ -229,7 +234,11 @@ class _Maker:
         found = table.WELL if step.checked else table.NOTHING
         if step.counts is not None:
             found = table.COUNT + arrays.index(step.counts)
-        return [address, found, len(words), len(reals), len(patches) // 3, *words, *reals, *patches]
+        mailbox = [0] * team.WORDS
+        mailbox[team.ADDRESS // 8] = address
+        mailbox[team.WHOLE // 8 : team.WHOLE // 8 + len(words)] = words
+        mailbox[team.REAL // 8 : team.REAL // 8 + len(reals)] = reals
+        return [found, len(words) <= team.FEW_WHOLES, *mailbox, len(patches) // 3, *patches]
 
 
 def planned(planner: Planner) -> Callable[[Function], Function]:

@@ -24,22 +24,20 @@ from torsh_ops.ops.axes import (
     delivered,
     need_floating,
     need_real,
+    plan_of,
     reduce,
-    simply,
     to_floating,
 )
 from torsh_ops.ops.dispatch import need_tensor
 from torsh_ops.ops.extreme import amax, amin
+from torsh_ops.ops.plan import Plan, planned
 from torsh_ops.tensor import Tensor, check_dims
 
 _SUM = Kernels(rk.sum_last, rk.sum_middle)
-_MEAN = Kernels(
-    lambda x, n, out: rk.sum_last(x, n, 1.0 / n, out),
-    lambda x, n, inner, out: rk.sum_middle(x, n, inner, 1.0 / n, out),
-)
 _PROD = Kernels(rk.prod_last, rk.prod_middle)
 _NORMS = {1.0: Kernels(rk.norm1_last), 2.0: Kernels(rk.norm2_last, rk.norm2_middle)}
-_LOGSUMEXP = Kernels(
+_LOGSUMEXP = Kernels(lk.logsumexp_last, lk.logsumexp_middle)
+_WITH_ROOM = Kernels(
     lk.logsumexp_last, lambda x, n, inner, out: lk.logsumexp_middle(x, n, inner, np.empty(inner, x.dtype), out)
 )
 _ANY = Kernels(tk.any_last, tk.any_middle)
@@ -47,6 +45,7 @@ _COUNT = Kernels(tk.count_last)
 
 
 @shortcut.reduction(short.total, recorded=True)
+@planned(plan_of(_SUM, lambda n: (1.0,)))
 def sum(
     input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None, out: Tensor | None = None
 ) -> Tensor:
@@ -54,8 +53,6 @@ def sum(
 
     Raises DimError when `dim` is out of range. float32 sums keep the error of a block of 4096.
     """
-    if dtype is None and out is None and (found := simply(_SUM, input, dim, keepdim, None, 1.0)) is not None:
-        return record(sum, found, (input, check_dims(dim, input.ndim), keepdim)) if input.requires_grad else found
     need_tensor(sum, input)
     if dtype is not None:
         return sum(input.to(as_dtype(dtype)), dim, keepdim, out=out)
@@ -72,12 +69,11 @@ def sum(
 
 
 @shortcut.reduction(short.mean, recorded=True)
+@planned(plan_of(_SUM, lambda n: (1.0 / n,)))
 def mean(
     input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None, out: Tensor | None = None
 ) -> Tensor:
     """Mean over `dim`; NaN of nothing. Raises DTypeError unless floating point or complex, or `dtype` is given."""
-    if dtype is None and out is None and (found := simply(_MEAN, input, dim, keepdim, None)) is not None:
-        return record(mean, found, (input, check_dims(dim, input.ndim), keepdim)) if input.requires_grad else found
     if dtype is not None:
         return mean(need_tensor(mean, input).to(as_dtype(dtype)), dim, keepdim, out=out)
     dims = check_dims(dim, need_tensor(mean, input).ndim)
@@ -113,12 +109,11 @@ def nanmean(
 
 
 @shortcut.reduction(rk.prod_last)
+@planned(plan_of(_PROD))
 def prod(
     input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: Any = None, out: Tensor | None = None
 ) -> Tensor:
     """Product over one dimension or all; integers and bools give int64."""
-    if dtype is None and out is None and (found := simply(_PROD, input, dim, keepdim, None)) is not None:
-        return record(prod, found, (input, check_dims(dim, input.ndim), keepdim)) if input.requires_grad else found
     need_tensor(prod, input)
     if dtype is not None:
         return prod(input.to(as_dtype(dtype)), dim, keepdim, out=out)
@@ -132,7 +127,15 @@ def prod(
     return delivered(prod, record(prod, Tensor(result), (input, dims, keepdim)), out, input)
 
 
+_plan_norm2 = plan_of(_NORMS[2.0])
+
+
+def _plan_norm(input: Tensor, p: Any = "fro", dim: Dims = None, keepdim: bool = False) -> Plan | None:
+    return _plan_norm2(input, dim, keepdim) if p in (None, "fro", 2) else None
+
+
 @shortcut.reduction(rk.norm2_last, dims=shortcut.NO_DIM)
+@planned(_plan_norm)
 def norm(
     input: Tensor,
     p: float | str | None = "fro",
@@ -148,13 +151,6 @@ def norm(
     """
     if p in (None, "fro"):
         p = 2.0
-    if (
-        p == 2
-        and out is None
-        and dtype is None
-        and (found := simply(_NORMS[2.0], input, dim, keepdim, None)) is not None
-    ):
-        return record(norm, found, (input, 2.0, check_dims(dim, input.ndim), keepdim)) if input.requires_grad else found
     if isinstance(p, str):
         raise ArgumentError(f"norm(): p must be a number or 'fro', but got {p!r}; torsh_ops.linalg has matrix norms")
     if dtype is not None:
@@ -202,36 +198,34 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float, *, out: Tensor | N
 
 
 @shortcut.reduction(lk.logsumexp_last, dims=shortcut.ONE_DIM)
+@planned(plan_of(_LOGSUMEXP, room=lambda inner, results: inner))
 def logsumexp(input: Tensor, dim: Dims, keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
     """`log(sum(exp(input)))` over `dim`, shifted by the maximum so that nothing overflows; -inf of nothing."""
-    if out is None and dim is not None and (found := simply(_LOGSUMEXP, input, dim, keepdim, None)) is not None:
-        return record(logsumexp, found, (input, check_dims(dim, input.ndim), keepdim)) if input.requires_grad else found
     input = to_floating(logsumexp, input)
     dims = check_dims(dim, input.ndim)
-    result = reduce(_LOGSUMEXP, input._array, dims, keepdim, input._array.dtype, first=())
+    result = reduce(_WITH_ROOM, input._array, dims, keepdim, input._array.dtype, first=())
     return delivered(logsumexp, record(logsumexp, Tensor(result), (input, dims, keepdim)), out, input)
 
 
 def _truth(
     op: Any, numpy_op: Callable[..., Any], input: Tensor, dim: Dims, keepdim: bool, out: Tensor | None
 ) -> Tensor:
-    every = op is all
-    if out is None and (found := simply(_ANY, input, dim, keepdim, BOOL, every)) is not None:
-        return found
     array = need_tensor(op, input)._array
     dims = check_dims(dim, array.ndim)
     if array.dtype.kind == "f":
-        result = reduce(_ANY, array, dims, keepdim, BOOL, every)
+        result = reduce(_ANY, array, dims, keepdim, BOOL, op is all)
     else:
         result = np.asarray(numpy_op(array, axis=dims, keepdims=keepdim))
     return delivered(op, Tensor(result), out, input)
 
 
+@planned(plan_of(_ANY, lambda n: (False,), BOOL))
 def any(input: Tensor, dim: Dims = None, keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
     """True where any element over `dim` is not zero."""
     return _truth(any, np.any, input, dim, keepdim, out)
 
 
+@planned(plan_of(_ANY, lambda n: (True,), BOOL))
 def all(input: Tensor, dim: Dims = None, keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
     """True where every element over `dim` is not zero."""
     return _truth(all, np.all, input, dim, keepdim, out)

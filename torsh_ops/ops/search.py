@@ -163,8 +163,8 @@ def _plan_bincount(input: Tensor, weights: Tensor | None = None, minlength: int 
         return None
     if not 0 < minlength <= _FEW:
         return None
-    out, other = New((minlength,), INT64), New((minlength,), INT64)
-    return Plan(out, [Step(sk.count_below, flat(input), other, out, checked=True)], room=[other])
+    out = New((minlength,), INT64)
+    return Plan(out, [Step(sk.count_below, flat(input), out, checked=True)])
 
 
 @planned(_plan_bincount)

@@ -362,9 +362,9 @@ def view(method: str, *, from_rows: bool = False) -> Callable[[Function], Functi
     return _by_method(views.view, method, FROM_ROWS=from_rows)
 
 
-def compact(method: str) -> Callable[[Function], Function]:
-    """Give `contiguous` the short way; small arrays are copied by the array's `method`."""
-    return _by_method(views.compact, method)
+def compact(function: Function) -> Function:
+    """Give an operator that copies what is not contiguous the short way for what is."""
+    return builtin_of(function, views.compact, None, None)
 
 
 def getitem(function: Function) -> Function:

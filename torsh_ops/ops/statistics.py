@@ -1,6 +1,7 @@
 """How far elements lie apart: variance, standard deviation, covariance and correlation."""
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,8 +15,9 @@ from torsh_ops.kernels import short
 from torsh_ops.ops import elementwise as ew
 from torsh_ops.ops import reduce as rd
 from torsh_ops.ops import shortcut
-from torsh_ops.ops.axes import Dims, Kernels, arrange, delivered, kept, need_floating, simply
+from torsh_ops.ops.axes import Dims, Kernels, arrange, delivered, kept, need_floating, plan_of
 from torsh_ops.ops.dispatch import need_tensor
+from torsh_ops.ops.plan import New, Plan, Step, flat, planned
 from torsh_ops.tensor import Tensor, check_dims
 
 
@@ -31,19 +33,6 @@ class StdMean(NamedTuple):
 
     std: Tensor
     mean: Tensor
-
-
-def _last(x: np.ndarray, n: int, correction: float, root: bool, out: np.ndarray) -> None:
-    rk.var_last(x, n, correction, root, out, out)
-
-
-def _middle(x: np.ndarray, n: int, inner: int, correction: float, root: bool, out: np.ndarray) -> None:
-    mean = np.empty(out.size, out.dtype)
-    rk.sum_middle(x, n, inner, 1.0 / n, mean)
-    rk.var_middle(x, n, inner, correction, root, mean, np.empty(inner), out)
-
-
-_VAR = Kernels(_last, _middle)
 
 
 def _moments(
@@ -105,11 +94,6 @@ def _arguments(op: Any, input: Tensor, dim: Any, unbiased: Any, correction: floa
 def _spread(
     op: Any, input: Tensor, dim: Any, unbiased: Any, keepdim: bool, correction: float | None, out: Tensor | None
 ) -> Tensor:
-    if unbiased is None and out is None:
-        given = 1.0 if correction is None else float(correction)
-        found = simply(_VAR, input, dim, keepdim, None, given, op is std)
-        if found is not None:
-            return _recorded(op, found, input, dim, given, keepdim) if input.requires_grad else found
     dims, given = _arguments(op, input, dim, unbiased, correction)
     spread, _ = _moments(input._array, dims, keepdim, given, op is std)
     return delivered(op, _recorded(op, Tensor(spread), input, dims, given, keepdim), out, input)
@@ -121,7 +105,34 @@ def _recorded(op: Any, result: Tensor, input: Tensor, dim: Any, correction: floa
     return record(op, result, (input, dims, divisor, keepdim))
 
 
+def _plan_spread(root: bool) -> Callable[..., Plan | None]:
+    """Return the planner of `std`, or of `var`."""
+
+    def plan(
+        input: Tensor, dim: Any = None, unbiased: Any = None, keepdim: bool = False, *, correction: Any = None
+    ) -> Plan | None:
+        if unbiased is not None or isinstance(dim, bool):
+            return None
+        given = 1.0 if correction is None else float(correction)
+        means = plan_of(Kernels(rk.sum_last, rk.sum_middle), lambda n: (1.0 / n,))(input, dim, keepdim)
+        if means is None:
+            return None
+        # What finds the means says how the tensor is to be cut.
+        step = means.steps[0]
+        x, n, out = step.operands[0], step.operands[1], means.results[0]
+        if step.kernel is rk.sum_last:
+            return Plan(out, [Step(rk.var_last, x, n, given, root, flat(out), flat(out))])
+        inner, mean = step.operands[2], New(out.shape, input)
+        total = New((inner,), np.dtype(np.float64))
+        step.operands[-1] = flat(mean)
+        spread = Step(rk.var_middle, x, n, inner, given, root, flat(mean), total, flat(out))
+        return Plan(out, [step, spread], room=[mean, total])
+
+    return plan
+
+
 @shortcut.reduction(short.var, positional=2)
+@planned(_plan_spread(False))
 def var(
     input: Tensor,
     dim: Dims | bool = None,
@@ -139,6 +150,7 @@ def var(
 
 
 @shortcut.reduction(short.std, positional=2)
+@planned(_plan_spread(True))
 def std(
     input: Tensor,
     dim: Dims | bool = None,

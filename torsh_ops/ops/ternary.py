@@ -7,7 +7,7 @@ import numpy as np
 
 from torsh_ops import dtypes, memory, threads
 from torsh_ops.autograd import record
-from torsh_ops.errors import ArgumentError, DTypeError
+from torsh_ops.errors import ArgumentError, DTypeError, MissingError
 from torsh_ops.kernels import short
 from torsh_ops.kernels import ternary as tk
 from torsh_ops.ops import complex_forms, shortcut
@@ -82,10 +82,10 @@ def clamp(
 ) -> Tensor:
     """`input` held between `min` and `max`, numbers or tensors; NaN stays, and `max` wins over `min`.
 
-    Raises ArgumentError when both are None, DTypeError on bool tensors.
+    Raises MissingError when both are None, DTypeError on bool tensors.
     """
     if min is None and max is None:
-        raise ArgumentError("torsh_ops.clamp: at least one of 'min' or 'max' must not be None")
+        raise MissingError("torsh_ops.clamp: at least one of 'min' or 'max' must not be None")
     bounds = [v for v in (min, max) if v is not None]
     common = result_type(need_tensor(clamp, input), *bounds)
     if common is dtypes.bool_:

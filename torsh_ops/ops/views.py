@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from torsh_ops import memory
+from torsh_ops import memory, threads
 from torsh_ops.autograd import record
 from torsh_ops.dtypes import as_dtype
 from torsh_ops.dtypes import dtype as DType
@@ -14,8 +14,9 @@ from torsh_ops.errors import ArgumentError, DimError, ShapeError
 from torsh_ops.ops import shortcut
 from torsh_ops.ops.dispatch import broadcast_shapes, need_tensor
 from torsh_ops.ops.elementwise import clone
-from torsh_ops.ops.layout import compact
+from torsh_ops.ops.layout import ALIKE, compact, in_order, way
 from torsh_ops.ops.places import view_by
+from torsh_ops.ops.plan import New, Plan, Seen, Step, plan_view, planned
 from torsh_ops.tensor import Tensor, check_dim
 
 
@@ -130,6 +131,7 @@ def _reordered(input: Tensor, order: tuple[int, ...]) -> Tensor:
     return record(permute, result, (input, order)) if input.requires_grad else result
 
 
+@planned(lambda input, *dims: plan_view(input, input._array.transpose(sizes_of(dims))))
 @shortcut.view("transpose")
 def permute(input: Tensor, *dims: Any) -> Tensor:
     """A view with the dimensions in another order. Raises ArgumentError unless each is named once."""
@@ -149,6 +151,7 @@ def permute(input: Tensor, *dims: Any) -> Tensor:
     return tensor
 
 
+@planned(lambda input, dim0, dim1: plan_view(input, input._array.swapaxes(dim0, dim1)))
 @shortcut.view("swapaxes")
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """A view with two dimensions exchanged."""
@@ -210,7 +213,26 @@ def moveaxis(input: Tensor, source: int | Sequence[int], destination: int | Sequ
     return movedim(input, source, destination)
 
 
-@shortcut.compact("copy")
+def _plan_contiguous(input: Tensor) -> Plan | None:
+    """A copy by one of the kernels that move lines or turn tiles."""
+    array = input._array
+    real = ALIKE.get(array.dtype)
+    if real is None or not array.size or array.size >= threads.WORTH_ELEMENTS or not array.flags.writeable:
+        return None
+    copy = np.empty(array.shape, array.dtype)
+    found = way(array.shape, copy.strides, array.strides, array.itemsize)
+    if found is None:
+        return None
+    kernel, shape, order = found
+    out = New(array.shape, input)
+    x, y = in_order(array, shape, order), in_order(copy, shape, order)
+    if not np.may_share_memory(x, array):
+        return None
+    return Plan(out, [Step(kernel, Seen(input, x.shape, real, x.strides), Seen(out, y.shape, real, y.strides))])
+
+
+@shortcut.compact
+@planned(_plan_contiguous)
 def contiguous(input: Tensor) -> Tensor:
     """`input` itself when its elements lie in order, else a copy in which they do."""
     array = array_of(contiguous, input)

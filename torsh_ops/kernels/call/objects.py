@@ -49,7 +49,6 @@ ANY_DIMS, NO_DIM, ONE_DIM = range(3)
 # Of an operator of three operands: all are values, the first chooses, the others are bounds, the second chooses.
 VALUES, CHOICE, BOUNDS, FILLING = range(4)
 MAX_NDIM = 8  # what `stack` has room for
-SMALL_COPY = 2048
 
 alloc = types.ExternalFunction("PyType_GenericAlloc", intp(intp, intp))
 _is_subtype = types.ExternalFunction("PyType_IsSubtype", types.int32(intp, intp))

@@ -79,6 +79,7 @@ MOST_TENSORS, MOST_MADE, MOST_WORDS = MADE - ARRAYS, WORDS - MADE, 120
 _ONE = 3 + 2 * MAX_NDIM
 # Kinds of arguments in a note.
 _NUMBER, _REAL, _ITSELF, _PART, _TENSOR, _MANY = range(1, 7)
+_UNKNOWN = -1 << 32
 
 # A plan, in words: its note's hash and length, whether it only says that there is none, how many arrays it makes and
 # where their description starts, the same of its calls, what it returns (0: the one tensor it makes, else the class of
@@ -91,9 +92,10 @@ _NUMBER, _REAL, _ITSELF, _PART, _TENSOR, _MANY = range(1, 7)
 DTYPE, NDIM, POOLED_BYTES, SHAPE_TUPLE, VIEWED, OFFSET, SHAPE = range(7)
 STRIDES = SHAPE + MAX_NDIM
 ARRAY_WORDS = STRIDES + MAX_NDIM
-# A kernel to call: its address, what it returns, its words, its real numbers, and which words are the addresses of
-# arrays: place, array, offset.
-KERNEL, FOUND, KERNEL_WORDS, KERNEL_REALS, PATCHES, CALL_WORDS = range(6)
+# A kernel to call: what it returns, whether it has few words, these in a mailbox (see `team`), how many of them are
+# addresses of arrays, and of each of those: place, array, offset.
+FOUND, FEW, MAILBOX = range(3)
+PATCHES = MAILBOX + team.WORDS
 # What it returns: nothing; -1 where all went well; from COUNT on, of the array made in that place, how much of its
 # first dimension there is, or -1.
 NOTHING, WELL, COUNT = range(3)
@@ -120,98 +122,95 @@ def _room(typingctx: Any) -> Any:
 
 
 @njit(**INLINE)
-def _add(note, value):
-    at = word(note)
+def _add(note, at, value):
+    """Add a word to the note, which has `at`; how many it has then."""
     store(note + 8 * (WORDS + at), value)
-    store(note, at + 1)
+    return at + 1
 
 
 @njit(**INLINE)
-def _add_end(shared, note, end):
-    """Add an end of a slice: None or an int; whether it is one."""
+def _add_end(shared, note, at, end):
+    """Add an end of a slice: None or an int."""
     if end == word(shared + 8 * NONE):
-        _add(note, 0)
-        _add(note, 0)
-        return True
+        return _add(note, _add(note, at, 0), 0)
     if word(end + OB_TYPE) != word(shared + 8 * INT):
-        return False
-    _add(note, 1)
-    _add(note, as_index(end))
-    return True
+        return _UNKNOWN
+    return _add(note, _add(note, at, 1), as_index(end))
 
 
 @njit(**_CALLED)
-def _add_argument(shared, note, x):
-    """Add what tells one argument from others; whether it is of a known kind."""
-    if word(note) > MOST_WORDS - _ONE:
-        return False
+def _add_argument(shared, note, at, x):
+    """Add what tells one argument from others; far below 0 when it is of no known kind."""
+    if at > MOST_WORDS - _ONE:
+        return _UNKNOWN
     kind = word(x + OB_TYPE)
     if kind == word(shared + 8 * INT):
-        _add(note, _NUMBER)
-        _add(note, as_index(x))
-        return True
+        return _add(note, _add(note, at, _NUMBER), as_index(x))
     if kind == word(shared + 8 * FLOAT):
-        _add(note, _REAL)
-        _add(note, word(x + FLOAT_VALUE))
-        return True
+        return _add(note, _add(note, at, _REAL), word(x + FLOAT_VALUE))
     itself = x == word(shared + 8 * NONE) or x == word(shared + 8 * TRUE) or x == word(shared + 8 * FALSE)
     if itself or x == word(shared + 8 * ELLIPSIS) or kind == word(shared + 8 * STR):
-        _add(note, _ITSELF)
-        _add(note, x)
-        return True
+        return _add(note, _add(note, at, _ITSELF), x)
     if kind == word(shared + 8 * SLICE):
-        _add(note, _PART)
-        known = _add_end(shared, note, word(x + SLICE_STEP - 16))
-        known = known and _add_end(shared, note, word(x + SLICE_STEP - 8))
-        return known and _add_end(shared, note, word(x + SLICE_STEP))
-    array = any_array(shared, x)
-    if array == 0 or word(note + 8 * _TENSORS) == MOST_TENSORS or half(array + ARRAY_NDIM) > MAX_NDIM:
-        return False
-    store(note + 8 * (ARRAYS + word(note + 8 * _TENSORS)), array)
-    store(note + 8 * _TENSORS, word(note + 8 * _TENSORS) + 1)
+        at = _add_end(shared, note, _add(note, at, _PART), word(x + SLICE_STEP - 16))
+        for i in range(2):
+            at = _add_end(shared, note, at, word(x + SLICE_STEP - 8 + 8 * i)) if at > 0 else at
+        return at
+    array, tensors = any_array(shared, x), word(note + 8 * _TENSORS)
+    if array == 0 or tensors == MOST_TENSORS or half(array + ARRAY_NDIM) > MAX_NDIM:
+        return _UNKNOWN
+    store(note + 8 * (ARRAYS + tensors), array)
+    store(note + 8 * _TENSORS, tensors + 1)
     if wants_grad(shared, x):
         store(note + 8 * _GRAD, 1)
     ndim = half(array + ARRAY_NDIM)
     # The flags tell layouts apart, and memory that must not be written.
-    _add(note, _TENSOR + 8 * ndim + 1024 * half(array + ARRAY_FLAGS))
-    _add(note, word(array + ARRAY_DTYPE))
+    at = _add(note, at, _TENSOR + 8 * ndim + 1024 * half(array + ARRAY_FLAGS))
+    at = _add(note, at, word(array + ARRAY_DTYPE))
     for d in range(ndim):
-        _add(note, word(word(array + ARRAY_SHAPE) + 8 * d))
+        at = _add(note, at, word(word(array + ARRAY_SHAPE) + 8 * d))
     if not is_plain(array):
         for d in range(ndim):
-            _add(note, word(word(array + ARRAY_STRIDES) + 8 * d))
-    return True
+            at = _add(note, at, word(word(array + ARRAY_STRIDES) + 8 * d))
+    return at
 
 
 @njit(**INLINE)
 def _write_note(shared, note, args, count, names):
     """Write the note of a call; whether all its arguments are of known kinds."""
-    store(note, 0)
     store(note + 8 * _TENSORS, 0)
     store(note + 8 * _GRAD, 0)
-    _add(note, count)
+    at = _add(note, 0, count)
     given = word(names + TUPLE_SIZE) if names != 0 else 0
-    known = True
     for i in range(count + given):
         x = word(args + 8 * i)
         if i >= count:
-            _add(note, word(names + TUPLE_ITEMS + 8 * (i - count)))
+            at = _add(note, at, word(names + TUPLE_ITEMS + 8 * (i - count)))
         kind = word(x + OB_TYPE)
         if kind == word(shared + 8 * TUPLE) or kind == word(shared + 8 * LIST):
             in_list = kind == word(shared + 8 * LIST)
             items = word(x + LIST_ITEMS) if in_list else x + TUPLE_ITEMS
-            _add(note, _MANY + 8 * intp(in_list))
-            _add(note, word(x + TUPLE_SIZE))
+            at = _add(note, _add(note, at, _MANY + 8 * intp(in_list)), word(x + TUPLE_SIZE))
             for j in range(word(x + TUPLE_SIZE)):
-                known = known and _add_argument(shared, note, word(items + 8 * j))
+                at = _add_argument(shared, note, at, word(items + 8 * j)) if at > 0 else at
         else:
-            known = known and _add_argument(shared, note, x)
-        if not known:
+            at = _add_argument(shared, note, at, x)
+        if at < 0:
             break
+    store(note, at)
     if error() != 0:  # an int that fits no word
         clear_error()
         return False
-    return known
+    return at > 0
+
+
+@njit(**INLINE)
+def _mixed(note):
+    """The note's hash: products that do not wait for one another."""
+    total = 0
+    for i in range(word(note)):
+        total += (word(note + 8 * (WORDS + i)) >> 4) * (0x9E3779B1 + 0x85EBCA6A * i) + word(note + 8 * (WORDS + i))
+    return total ^ (total >> 29)
 
 
 @njit(**INLINE)
@@ -224,10 +223,10 @@ def _find(plans, note, mixed):
         data = word(plan + ARRAY_DATA)
         if word(data + 8 * HASH) != mixed or word(data + 8 * LENGTH) != word(note):
             continue
-        same = True
+        different = 0
         for i in range(word(note)):
-            same = same and word(data + 8 * (PLAN_WORDS + i)) == word(note + 8 * (WORDS + i))
-        if same:
+            different |= word(data + 8 * (PLAN_WORDS + i)) ^ word(note + 8 * (WORDS + i))
+        if different == 0:
             return plan
     return 0
 
@@ -274,30 +273,37 @@ def _make_array(shared, note, at):
 
 
 @njit(**INLINE)
+def _call(mailbox, patches, note, few):
+    """Call the kernel in a mailbox with the addresses of this call's arrays; what it returns."""
+    for i in range(word(patches)):
+        patch = patches + 8 + 24 * i
+        start = word(word(note + 8 * (ARRAYS + word(patch + 8))) + ARRAY_DATA) + word(patch + 16)
+        store(mailbox + team.WHOLE + 8 * word(patch), start)
+    return team.call_few(mailbox) if few else team.call(mailbox)
+
+
+@njit(**INLINE)
+def _call_alone(mailbox, patches, note):
+    """The same without Python's lock, and so in a mailbox of its own."""
+    own = _room()
+    for i in range(team.WORDS):
+        store(own + 8 * i, word(mailbox + 8 * i))
+    thread = _save_thread()
+    found = _call(own, patches, note, False)
+    _restore_thread(thread)
+    return found
+
+
+@njit(**INLINE)
 def _call_kernels(data, note):
     """Call the kernels of a plan; whether all went well."""
-    mailbox = _room()
     at = data + 8 * word(data + 8 * CALLS_AT)
     for _ in range(word(data + 8 * CALLS)):
-        wholes, reals = word(at + 8 * KERNEL_WORDS), word(at + 8 * KERNEL_REALS)
-        patches = word(at + 8 * PATCHES)
-        given = at + 8 * CALL_WORDS
-        for i in range(wholes):
-            store(mailbox + team.WHOLE + 8 * i, word(given + 8 * i))
-        for i in range(reals):
-            store(mailbox + team.REAL + 8 * i, word(given + 8 * (wholes + i)))
-        given += 8 * (wholes + reals)
-        for i in range(patches):
-            array = word(note + 8 * (ARRAYS + word(given + 24 * i + 8)))
-            start = word(array + ARRAY_DATA) + word(given + 24 * i + 16)
-            store(mailbox + team.WHOLE + 8 * word(given + 24 * i), start)
-        store(mailbox + team.ADDRESS, word(at + 8 * KERNEL))
+        mailbox, patches = at + 8 * MAILBOX, at + 8 * PATCHES
         if word(data + 8 * LARGE) != 0:
-            thread = _save_thread()
-            found = team.call(mailbox)
-            _restore_thread(thread)
+            found = _call_alone(mailbox, patches, note)
         else:
-            found = team.call(mailbox)
+            found = _call(mailbox, patches, note, word(at + 8 * FEW) != 0)
         expected = word(at + 8 * FOUND)
         if expected == WELL and found != -1:
             return False
@@ -305,7 +311,7 @@ def _call_kernels(data, note):
             if found < 0:
                 return False
             store(word(word(note + 8 * (MADE + expected - COUNT)) + ARRAY_SHAPE), found)
-        at = given + 24 * patches
+        at = patches + 8 + 24 * word(patches)
     return True
 
 
@@ -372,10 +378,7 @@ def planned(self, args, count, names):
         return by_python(table, args, count, names)
     if not _write_note(shared, note, args, count, names):
         return by_python(table, args, count, names)
-    mixed = 0
-    for i in range(word(note)):
-        mixed = (mixed ^ word(note + 8 * (WORDS + i))) * 0x9E3779B1
-        mixed ^= mixed >> 29
+    mixed = _mixed(note)
     plan = _find(plans, note, mixed)
     if plan == 0:
         # Only what is asked for twice in a row gets a plan: making one costs as much as fifty calls.

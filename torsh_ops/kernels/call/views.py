@@ -23,7 +23,6 @@ from torsh_ops.kernels.call.objects import (
     SHARED,
     SLICE,
     SLICE_STEP,
-    SMALL_COPY,
     TUPLE,
     TUPLE_ITEMS,
     TUPLE_SIZE,
@@ -132,23 +131,14 @@ def _is_simple_key(shared, key):
 
 
 def compact(self, args, count, names):
-    """`op(x)`: the tensor itself when it is contiguous, a small one copied by the array's `METHOD` when not."""
+    """`op(x)`: the tensor itself when it is contiguous."""
     table = word(self + ARRAY_DATA)
-    shared = word(table + 8 * SHARED)
     x = word(args) if count == 1 and names == 0 else 0
-    a = any_array(shared, x) if x != 0 else 0
-    if a == 0 or half(a + ARRAY_NDIM) == 0:
+    a = any_array(word(table + 8 * SHARED), x) if x != 0 else 0
+    if a == 0 or not is_plain(a):
         return by_python(table, args, count, names)
-    if is_plain(a):
-        incref(x)
-        return x
-    # The kernels that turn larger arrays are worth the way through Python.
-    if wants_grad(shared, x) or size_of(a) > SMALL_COPY:
-        return by_python(table, args, count, names)
-    room = stack()
-    store(room, a)
-    array = vectorcall_method(word(table + 8 * METHOD), room, 1, 0)
-    return tensor_of(shared, array) if array != 0 else 0
+    incref(x)
+    return x
 
 
 def lookup(self, args, count, names):
