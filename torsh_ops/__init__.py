@@ -56,7 +56,9 @@ from torsh_ops.ops.search import *  # noqa: F403
 from torsh_ops.ops.signal import *  # noqa: F403
 from torsh_ops.ops.sort import *  # noqa: F403
 from torsh_ops.ops.special import *  # noqa: F403
+from torsh_ops.ops.spectrogram import *  # noqa: F403
 from torsh_ops.ops.statistics import *  # noqa: F403
+from torsh_ops.ops.tapers import *  # noqa: F403
 from torsh_ops.ops.ternary import *  # noqa: F403
 from torsh_ops.ops.views import *  # noqa: F403
 from torsh_ops.tensor import Tensor, device
@@ -137,6 +139,8 @@ __all__ += ops.scan.__all__
 __all__ += ops.scatter.__all__
 __all__ += ops.sort.__all__
 __all__ += ops.special.__all__
+__all__ += ops.spectrogram.__all__
 __all__ += ops.statistics.__all__
+__all__ += ops.tapers.__all__
 __all__ += ops.ternary.__all__
 __all__ += ops.views.__all__

@@ -110,6 +110,12 @@ class _Emitter:
         angle = -2 * math.pi * k / n
         return self.product(x, (self.constant(math.cos(angle)), self.constant(math.sin(angle))))
 
+    def roots(self, k: int, n: int) -> Complex:
+        """exp(-2 pi i j k / n) in lane j."""
+        angles = [-2 * math.pi * (j * k % n) / n for j in range(LANES)]
+        cos, sin = [math.cos(a) for a in angles], [math.sin(a) for a in angles]
+        return ir.Constant(self.vector, cos), ir.Constant(self.vector, sin)
+
     def transform(self, x: list[Complex]) -> list[Complex]:
         """The transform of a power of two of complex numbers, by halves."""
         n = len(x)
@@ -120,6 +126,16 @@ class _Emitter:
         pairs = list(zip(even, odd, strict=True))
         sums = [(self.add(a[0], b[0]), self.add(a[1], b[1])) for a, b in pairs]
         return sums + [(self.sub(a[0], b[0]), self.sub(a[1], b[1])) for a, b in pairs]
+
+    def transposed(self, rows: list[Any]) -> list[Any]:
+        """The transpose of 16 vectors of 16."""
+        low = [i // 2 + LANES * (i % 2) for i in range(LANES)]
+        orders = [ir.Constant(ir.VectorType(_I32, LANES), [i + half for i in low]) for half in (0, LANES // 2)]
+        # Four times rows i and i + 8 are dealt out in turn: that moves a bit of the row's number to the column's.
+        for _ in range(4):
+            pairs = [(rows[i], rows[i + LANES // 2]) for i in range(LANES // 2)]
+            rows = [self.builder.shuffle_vector(a, b, order) for a, b in pairs for order in orders]
+        return rows
 
     def reversed(self, x: Any) -> Any:
         """The lanes from the last to the first."""
@@ -230,6 +246,32 @@ twisted4, twisted8 = _butterfly(4, _from_parts, _to_twisted), _butterfly(8, _fro
 pairs4, pairs8 = _butterfly(4, _from_parts, _to_pairs), _butterfly(8, _from_parts, _to_pairs)
 
 
+def _square(store: Any, out_width: int) -> Any:
+    """Make an intrinsic: 256 complex numbers at x, their parts side by side, transformed, to `store`.
+
+    ``square(like, swapped, x, y, yi)``. They are a matrix of 16 vectors, which the registers hold from end to end.
+    """
+
+    def square(typingctx: Any, like: Any, swapped: Any, x: Any, y: Any, yi: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            emit = _Emitter(builder, signature.args[0])
+            factor, swapped, x, y, yi = args
+            swapped = builder.trunc(swapped, ir.IntType(1))
+            z = emit.transform([emit.load_pairs(x, _I64(2 * LANES * emit.bytes), k, swapped) for k in range(LANES)])
+            z = [z[0]] + [emit.product(z[k], emit.roots(k, LANES * LANES)) for k in range(1, LANES)]
+            re, im = (emit.transposed([part[which] for part in z]) for which in (0, 1))
+            for k, found in enumerate(emit.transform(list(zip(re, im, strict=True)))):
+                store(emit, k, found, factor, swapped, y, yi, _I64(out_width * LANES * emit.bytes))
+            return context.get_dummy_value()
+
+        return types.void(like, *(types.int64,) * 4), codegen
+
+    return intrinsic(square)
+
+
+square_pairs, square_parts = _square(_to_pairs, 2), _square(_to_parts, 1)
+
+
 @intrinsic
 def turn(typingctx: Any, like: Any, x: Any, xs: Any, y: Any, ys: Any) -> Any:
     """Write the transpose of 16 vectors, `xs` bytes apart, as 16 vectors, `ys` bytes apart."""
@@ -237,14 +279,7 @@ def turn(typingctx: Any, like: Any, x: Any, xs: Any, y: Any, ys: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         emit = _Emitter(builder, like)
         _, x, xs, y, ys = args
-        rows = [emit.load(x, xs, k) for k in range(LANES)]
-        low = [i // 2 + LANES * (i % 2) for i in range(LANES)]
-        orders = [ir.Constant(ir.VectorType(_I32, LANES), [i + half for i in low]) for half in (0, LANES // 2)]
-        # Four times rows i and i + 8 are dealt out in turn: that moves a bit of the row's number to the column's.
-        for _ in range(4):
-            pairs = [(rows[i], rows[i + LANES // 2]) for i in range(LANES // 2)]
-            rows = [builder.shuffle_vector(a, b, order) for a, b in pairs for order in orders]
-        for k, row in enumerate(rows):
+        for k, row in enumerate(emit.transposed([emit.load(x, xs, k) for k in range(LANES)])):
             emit.store(row, y, ys, k)
         return context.get_dummy_value()
 

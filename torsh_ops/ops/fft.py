@@ -283,8 +283,14 @@ def _over_two(op: Callable[..., Tensor], inverse: str) -> Callable[..., Tensor]:
     def two(
         input: Tensor, s: Any = None, dim: Dims = (-2, -1), norm: str | None = None, *, out: Tensor | None = None
     ) -> Tensor:
+        if at_once and s is None and norm is None and out is None and dim == (-2, -1) and isinstance(input, Tensor):
+            ndim = input._array.ndim
+            if ndim > 1 and input._array.size and input._array.dtype.kind == "c":
+                return c2c(input, (ndim - 2, ndim - 1), op is fftn, "backward")
         return op(input, s, dim, norm, out=out)
 
+    # What most calls are, without the 3 us of what else they could be.
+    at_once = op in (fftn, ifftn)
     two.__name__ = two.__qualname__ = inverse
     two.__doc__ = f"`{op.__name__}` over the last two dimensions unless `dim` names others."
     return two

@@ -133,9 +133,35 @@ def _transform_columns(x: np.ndarray, out: np.ndarray, d: int, inverse: bool, sc
         threads.rowwise(run, size, outer, x.reshape(outer, -1), out.reshape(outer, -1))
 
 
+@lru_cache(maxsize=64)
+def _plane_plan(height: int, width: int, np_dtype: np.dtype) -> tuple[int, int, np.ndarray, np.ndarray, int]:
+    """The plan of matrices: that of their rows, the table of their columns, and room for either."""
+    plan = row_plan(width, np_dtype)
+    room = max(plan.room, 6 * kernels.LANES * height)
+    return plan.a, plan.b, plan.table, column_table(height, np_dtype), room
+
+
+def frames(x: np.ndarray, hop: int, window: np.ndarray, out: np.ndarray, scale: float) -> None:
+    """Transform pieces of the flat `x`, `hop` apart and times `window`, to halves of their spectra, the rows of `out`.
+
+    `takes_real` says which lengths of the window there are.
+    """
+    plan = row_plan(window.size // 2, window.dtype)
+
+    def arguments(rows: slice) -> tuple[Any, ...]:
+        work, block = np.empty(plan.room, window.dtype), np.empty(kernels.LANES * window.size, window.dtype)
+        return x[rows.start * hop :], hop, window, out[rows], scale, plan.a, plan.b, plan.table, work, block
+
+    threads.ranges(kernels.frames, out.size, len(out), arguments)
+
+
 def transform(x: np.ndarray, out: np.ndarray, dims: tuple[int, ...], inverse: bool, scale: float) -> None:
     """Transform contiguous complex `x` over `dims` into `out`, times `scale`."""
     rest = len(dims)
+    if rest == 2 and dims[0] == x.ndim - 2 and dims[1] == x.ndim - 1 and threads.count == 1:
+        a, b, table, of_columns, room = _plane_plan(x.shape[-2], x.shape[-1], PART_OF[out.dtype])
+        kernels.plane(x, out, inverse, scale, a, b, table, of_columns, np.empty(room, table.dtype))
+        return
     for d in dims:
         rest -= 1
         factor = 1.0 if rest else scale

@@ -1,110 +1,19 @@
-"""Signals in time and frequency: window functions, the short-time Fourier transform and the mel spectrogram."""
+"""Signals in time and frequency: the short-time Fourier transform and its inverse."""
 
-import math
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from torsh_ops import dtypes, memory
-from torsh_ops.autograd import record
-from torsh_ops.dtypes import as_dtype
+from torsh_ops.autograd import is_grad_enabled, record
 from torsh_ops.errors import ArgumentError, DTypeError, ShapeError
 from torsh_ops.ops import elementwise as ew
 from torsh_ops.ops import fft as ft
+from torsh_ops.ops import fft_plan as plan
 from torsh_ops.ops.complex import view_as_real
-from torsh_ops.ops.creation import finish, float_dtype
-from torsh_ops.ops.dispatch import need_tensor
+from torsh_ops.ops.dispatch import contiguous_array, need_tensor
 from torsh_ops.tensor import Tensor
-
-# Windows
-
-
-def _window(
-    op: Callable[..., Any],
-    length: int,
-    periodic: bool,
-    values: Callable[[np.ndarray, int], Any],
-    dtype: Any,
-    device: Any,
-    requires_grad: bool,
-) -> Tensor:
-    """Return a window of `length`: `values` gets the places 0 to n and n, the last place of the symmetric window."""
-    np_dtype = float_dtype(dtype)
-    if np_dtype.kind != "f":
-        raise DTypeError(f"{op.__name__} expects a floating-point dtype, but got {as_dtype(dtype)}")
-    if length < 0:
-        raise ShapeError(f"{op.__name__} requires a non-negative window_length, but got {length}")
-    if length <= 1:
-        return finish(np.ones(length, np_dtype), device, requires_grad)
-    last = length if periodic else length - 1
-    return finish(values(np.arange(length), last).astype(np_dtype), device, requires_grad)
-
-
-def hann_window(
-    window_length: int, periodic: bool = True, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
-) -> Tensor:
-    """`sin(pi k / n)^2`, n the length when `periodic` (for spectra), one less when symmetric (for filters)."""
-    return _window(
-        hann_window, window_length, periodic, lambda k, n: np.sin(np.pi * k / n) ** 2, dtype, device, requires_grad
-    )
-
-
-def hamming_window(
-    window_length: int,
-    periodic: bool = True,
-    alpha: float = 0.54,
-    beta: float = 0.46,
-    *,
-    dtype: Any = None,
-    device: Any = None,
-    requires_grad: bool = False,
-) -> Tensor:
-    """`alpha - beta cos(2 pi k / n)`."""
-
-    def values(k: np.ndarray, n: int) -> Any:
-        return alpha - beta * np.cos(2 * np.pi * k / n)
-
-    return _window(hamming_window, window_length, periodic, values, dtype, device, requires_grad)
-
-
-def blackman_window(
-    window_length: int, periodic: bool = True, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
-) -> Tensor:
-    """`0.42 - 0.5 cos(2 pi k / n) + 0.08 cos(4 pi k / n)`."""
-
-    def values(k: np.ndarray, n: int) -> Any:
-        return 0.42 - 0.5 * np.cos(2 * np.pi * k / n) + 0.08 * np.cos(4 * np.pi * k / n)
-
-    return _window(blackman_window, window_length, periodic, values, dtype, device, requires_grad)
-
-
-def bartlett_window(
-    window_length: int, periodic: bool = True, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
-) -> Tensor:
-    """The triangle `1 - |2 k / n - 1|`."""
-    return _window(
-        bartlett_window, window_length, periodic, lambda k, n: 1 - np.abs(2 * k / n - 1), dtype, device, requires_grad
-    )
-
-
-def kaiser_window(
-    window_length: int,
-    periodic: bool = True,
-    beta: float = 12.0,
-    *,
-    dtype: Any = None,
-    device: Any = None,
-    requires_grad: bool = False,
-) -> Tensor:
-    """`I0(beta sqrt(1 - (2 k / n - 1)^2)) / I0(beta)`, I0 the modified Bessel function. Kaiser and Schafer 1980."""
-
-    def values(k: np.ndarray, n: int) -> Any:
-        return np.i0(beta * np.sqrt(1 - (2 * k / n - 1) ** 2)) / np.i0(beta)
-
-    return _window(kaiser_window, window_length, periodic, values, dtype, device, requires_grad)
-
 
 # Frames: what a window slides over, and its adjoint, which adds the frames up again.
 
@@ -211,6 +120,26 @@ def _check_steps(op: Any, input: Tensor, n_fft: int, hop: int, win_length: int) 
         )
 
 
+def _spectra(
+    input: Tensor, window: Tensor | None, size: int, hop: int, pad: int, mode: str, normalized: bool
+) -> Tensor | None:
+    """Half the spectra of real frames, (…, frames, frequencies), in one pass; None where they are not for that."""
+    array = input._array
+    taken = window is not None and window._array.dtype is array.dtype and plan.takes_real(1, 0, size)
+    if not taken or window is None or (is_grad_enabled() and (input.requires_grad or window.requires_grad)):
+        return None
+    padded = np.ascontiguousarray(_padded(array, pad, mode))
+    count = 1 + (padded.shape[-1] - size) // hop
+    result = memory.empty((*padded.shape[:-1], count, size // 2 + 1), input.dtype.to_complex().numpy)
+    weights, scale = contiguous_array(window), plan.scale_of(size, "ortho" if normalized else "backward", True)
+    if array.ndim == 1:
+        plan.frames(padded, hop, weights, result, scale)
+    else:
+        for row, into in zip(padded, result, strict=True):
+            plan.frames(row, hop, weights, into, scale)
+    return Tensor(result)
+
+
 def stft(
     input: Tensor,
     n_fft: int,
@@ -253,7 +182,11 @@ def stft(
     onesided = not complex_input if onesided is None else onesided
     if onesided and complex_input:
         raise ShapeError("stft: cannot have onesided output if window or input is complex")
-    frames = framed(input, _frame_window(stft, window, width, n_fft, input), n_fft, hop, pad, pad_mode)
+    taper = _frame_window(stft, window, width, n_fft, input)
+    if onesided and (found := _spectra(input, taper, n_fft, hop, pad, pad_mode, normalized)) is not None:
+        result = found.transpose(-2, -1)
+        return view_as_real(result) if return_complex is False else result
+    frames = framed(input, taper, n_fft, hop, pad, pad_mode)
     norm: ft.Norm = "ortho" if normalized else "backward"
     dim = frames.ndim - 1
     if onesided:
@@ -325,128 +258,7 @@ def _cut(signal: Tensor, envelope: np.ndarray, margin: int, length: int | None) 
     return result
 
 
-# Spectrograms
-
-
-def _mels(hertz: Any, scale: str) -> Any:
-    if scale == "htk":
-        return 2595.0 * np.log10(1.0 + np.asarray(hertz) / 700.0)
-    hertz = np.asarray(hertz, np.float64)
-    above = 15.0 + np.log(np.maximum(hertz, 1000.0) / 1000.0) * (27.0 / math.log(6.4))
-    return np.where(hertz >= 1000.0, above, hertz * 0.015)
-
-
-def _hertz(mels: Any, scale: str) -> Any:
-    if scale == "htk":
-        return 700.0 * (10.0 ** (np.asarray(mels) / 2595.0) - 1.0)
-    above = 1000.0 * np.exp((np.maximum(mels, 15.0) - 15.0) * (math.log(6.4) / 27.0))
-    return np.where(mels >= 15.0, above, mels / 0.015)
-
-
-def melscale_fbanks(
-    n_freqs: int,
-    f_min: float,
-    f_max: float,
-    n_mels: int,
-    sample_rate: int,
-    norm: str | None = None,
-    mel_scale: str = "htk",
-) -> Tensor:
-    """Triangular filters, evenly spaced in mels between two frequencies in Hz, as a matrix (n_freqs, n_mels).
-
-    `mel_scale` is "htk" (Young et al.) or "slaney" (Slaney 1998: linear below 1 kHz); `norm` "slaney" divides each by
-    its width. The arguments are those of torchaudio. Raises ArgumentError on others.
-    """
-    if norm not in (None, "slaney"):
-        raise ArgumentError(f"norm must be one of None or 'slaney', but got {norm!r}")
-    if mel_scale not in ("htk", "slaney"):
-        raise ArgumentError(f"mel_scale must be one of 'htk' or 'slaney', but got {mel_scale!r}")
-    if not f_min < f_max:
-        raise ArgumentError(f"f_min must be below f_max, but got {f_min} and {f_max}")
-    edges = _hertz(np.linspace(_mels(f_min, mel_scale), _mels(f_max, mel_scale), n_mels + 2), mel_scale)
-    widths = np.diff(edges)
-    distances = edges - np.linspace(0, sample_rate // 2, n_freqs)[:, None]
-    rising, falling = -distances[:, :-2] / widths[:-1], distances[:, 2:] / widths[1:]
-    filters = np.maximum(np.minimum(rising, falling), 0.0)
-    if norm == "slaney":
-        filters *= 2.0 / (edges[2:] - edges[:-2])
-    if not filters.any(axis=0).all():
-        warnings.warn(f"a mel filter is 0 everywhere: n_mels={n_mels} is too high for n_freqs={n_freqs}", stacklevel=2)
-    return Tensor(filters.astype(dtypes.get_default_dtype().numpy))
-
-
-def spectrogram(
-    waveform: Tensor,
-    pad: int,
-    window: Tensor,
-    n_fft: int,
-    hop_length: int,
-    win_length: int,
-    power: float | None,
-    normalized: bool = False,
-    center: bool = True,
-    pad_mode: str = "reflect",
-    onesided: bool = True,
-) -> Tensor:
-    """`stft` of a waveform (…, time), its absolute value to `power` unless that is None: (…, frequencies, frames).
-
-    `pad` zeros go to both ends first; `normalized` divides by the window's Euclidean norm. The arguments are those of
-    torchaudio.functional.
-    """
-    if pad > 0:
-        waveform = _placed_signal(waveform, pad)
-    rows = waveform.reshape(-1, waveform.shape[-1])
-    found = stft(rows, n_fft, hop_length, win_length, window, center, pad_mode, False, onesided, True)
-    found = found.reshape(*waveform.shape[:-1], *found.shape[-2:])
-    if normalized:
-        found = found / (window * window).sum().sqrt()
-    if power is None:
-        return found
-    if power == 2:
-        return found.real * found.real + found.imag * found.imag
-    return found.abs() if power == 1 else found.abs() ** power
-
-
-def _placed_signal(waveform: Tensor, pad: int) -> Tensor:
-    dim = waveform.ndim - 1
-    return ft.rolled(ft.resized(waveform, (waveform.shape[dim] + 2 * pad,), (dim,)), (pad,), (dim,))
-
-
-def mel_spectrogram(
-    waveform: Tensor,
-    sample_rate: int = 16000,
-    n_fft: int = 400,
-    win_length: int | None = None,
-    hop_length: int | None = None,
-    f_min: float = 0.0,
-    f_max: float | None = None,
-    pad: int = 0,
-    n_mels: int = 128,
-    window_fn: Callable[..., Tensor] = hann_window,
-    power: float = 2.0,
-    normalized: bool = False,
-    center: bool = True,
-    pad_mode: str = "reflect",
-    norm: str | None = None,
-    mel_scale: str = "htk",
-) -> Tensor:
-    """Mel spectrogram of a waveform (…, time) of `sample_rate` Hz: (…, n_mels, frames).
-
-    The arguments, and what stands for those not given, are those of torchaudio.transforms.MelSpectrogram.
-    """
-    width = n_fft if win_length is None else win_length
-    hop = width // 2 if hop_length is None else hop_length
-    window = window_fn(width, dtype=need_tensor(mel_spectrogram, waveform).dtype)
-    found = spectrogram(waveform, pad, window, n_fft, hop, width, power, normalized, center, pad_mode)
-    top = float(sample_rate // 2) if f_max is None else f_max
-    filters = melscale_fbanks(n_fft // 2 + 1, f_min, top, n_mels, sample_rate, norm, mel_scale)
-    return (found.transpose(-1, -2) @ filters.to(found.dtype)).transpose(-1, -2)
-
-
-__all__ = [
-    "bartlett_window", "blackman_window", "hamming_window", "hann_window", "istft", "kaiser_window",
-    "mel_spectrogram", "melscale_fbanks", "spectrogram", "stft",
-]  # fmt: skip
+__all__ = ["istft", "stft"]
 METHODS = (
     istft, stft,
 )  # fmt: skip
