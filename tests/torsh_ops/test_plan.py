@@ -211,7 +211,7 @@ def test_memory_that_must_not_be_written():
 
 
 def test_large_results_come_from_the_pool():
-    x = tensor(300, 300)
+    x = tensor(600, 600)
     torsh_ops.flip(x, 1), torsh_ops.flip(x, 1)
     before = torsh_ops.memory.stats()["live_bytes"]
     held = torsh_ops.flip(x, 1)

@@ -136,7 +136,7 @@ def _signed(word: int) -> int:
 def _array_words(array: New, keep: list[Any]) -> list[int]:
     """Return how `kernels.call.plans` finds an array described."""
     shape, strides = ([*v, *[0] * (table.MAX_NDIM - len(v))] for v in (array.shape, array.strides or ()))
-    pooled = array.nbytes if array.strides is None and array.nbytes >= memory.POOLED_BYTES else 0
+    pooled = array.nbytes if array.strides is None and array.nbytes >= memory.POOLED_RESULT_BYTES else 0
     keep += [array.dtype, array.shape]
     viewed = -1 if array.strides is None else 0
     return [id(array.dtype), len(array.shape), pooled, id(array.shape), viewed, array.offset, *shape, *strides]

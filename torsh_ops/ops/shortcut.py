@@ -187,7 +187,7 @@ def _fill_shared_table() -> None:
     _kept.extend(pointed.values())
     _shared[table.NEW_ARRAY] = functions[_NEW_FROM_DESCR] or 0
     _shared[table.SET_BASE] = functions[_SET_BASE_OBJECT] or 0
-    _shared[table.POOLED], _shared[table.SHARED_WORK] = memory.POOLED_BYTES, threads.WORTH_ELEMENTS
+    _shared[table.POOLED], _shared[table.SHARED_WORK] = memory.POOLED_RESULT_BYTES, threads.WORTH_ELEMENTS
     _describe_slots()
 
 
