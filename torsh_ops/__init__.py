@@ -57,6 +57,7 @@ from torsh_ops.ops.signal import *  # noqa: F403
 from torsh_ops.ops.sort import *  # noqa: F403
 from torsh_ops.ops.special import *  # noqa: F403
 from torsh_ops.ops.spectrogram import *  # noqa: F403
+from torsh_ops.ops.splitting import *  # noqa: F403
 from torsh_ops.ops.statistics import *  # noqa: F403
 from torsh_ops.ops.tapers import *  # noqa: F403
 from torsh_ops.ops.ternary import *  # noqa: F403
@@ -140,6 +141,7 @@ __all__ += ops.scatter.__all__
 __all__ += ops.sort.__all__
 __all__ += ops.special.__all__
 __all__ += ops.spectrogram.__all__
+__all__ += ops.splitting.__all__
 __all__ += ops.statistics.__all__
 __all__ += ops.tapers.__all__
 __all__ += ops.ternary.__all__

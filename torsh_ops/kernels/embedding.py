@@ -1,4 +1,4 @@
-"""Rows of a table by index: taken out, and added back in. The table and the rows are (…, width), indices int64."""
+"""Rows added to those of a table by index: rows (…, width), indices int64. `index.take_lines` takes them out."""
 
 from numba import njit
 
@@ -6,29 +6,10 @@ from torsh_ops.kernels.vector import FORCED, SERIAL, flat, span
 
 
 @njit(**FORCED)
-def _copy(a, o):
-    a, o = flat(a), flat(o)
-    for i in range(o.size):
-        o[i] = a[i]
-
-
-@njit(**FORCED)
 def _add(a, scale, o):
     a, o = flat(a), flat(o)
     for i in range(o.size):
         o[i] += a[i] * scale
-
-
-@njit(**SERIAL)
-def take_rows(table, indices, out):
-    """Copy row `indices[i]` to row i of `out`; return the place of the first index out of range, or -1."""
-    rows, width = table.shape
-    for i in range(indices.size):
-        row = indices[i]
-        if row < 0 or row >= rows:
-            return i
-        _copy(span(table, row * width, width), span(out, i * width, width))
-    return -1
 
 
 @njit(**SERIAL)

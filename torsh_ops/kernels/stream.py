@@ -18,9 +18,10 @@ from numba.core.dispatcher import Dispatcher
 from numba.extending import intrinsic, overload
 from numba.np import arrayobj
 
+from torsh_ops.kernels.run import LINE_BYTES as LINE
+from torsh_ops.kernels.run import settle, store
 from torsh_ops.kernels.vector import FORCED, SERIAL, span
 
-LINE = 64
 # Elements: a block of float32 is 1 KiB, long enough for a vector loop; 8 KiB ahead is about the memory's latency.
 BLOCK = 256
 AHEAD = 2048
@@ -39,8 +40,8 @@ def _copy_line(typingctx: Any, source: Any, target: Any, line: Any) -> Any:
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         value = builder.load(_line_at(context, builder, source, args[0], args[2]), align=1)
-        store = builder.store(value, _line_at(context, builder, target, args[1], args[2]), align=LINE)
-        store.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)]))
+        place = builder.ptrtoint(_line_at(context, builder, target, args[1], args[2]), ir.IntType(64))
+        store(builder, value, place, LINE, True)
         return context.get_dummy_value()
 
     return types.void(source, target, types.intp), codegen
@@ -59,17 +60,6 @@ def _fetch_line(typingctx: Any, array: Any, line: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(array, types.intp), codegen
-
-
-@intrinsic
-def _fence(typingctx: Any) -> Any:
-    """Let other threads see what was stored past the caches before anything that is stored later."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        builder.fence("seq_cst")
-        return context.get_dummy_value()
-
-    return types.void(), codegen
 
 
 def _piece(x, start, n):
@@ -124,7 +114,7 @@ def _of_one(x, scratch, out):
         kernel(_piece(x, start, BLOCK), scratch)
         _store(scratch, span(out, start, BLOCK))
     kernel(_piece(x, whole, out.size - whole), span(out, whole, out.size - whole))
-    _fence()
+    settle()
 
 
 def _of_two(x, y, scratch, out):
@@ -136,7 +126,7 @@ def _of_two(x, y, scratch, out):
         _store(scratch, span(out, start, BLOCK))
     rest = out.size - whole
     kernel(_piece(x, whole, rest), _piece(y, whole, rest), span(out, whole, rest))
-    _fence()
+    settle()
 
 
 def _of_three(x, y, z, scratch, out):
@@ -149,7 +139,7 @@ def _of_three(x, y, z, scratch, out):
         _store(scratch, span(out, start, BLOCK))
     n = out.size - whole
     kernel(_piece(x, whole, n), _piece(y, whole, n), _piece(z, whole, n), span(out, whole, n))
-    _fence()
+    settle()
 
 
 def _of_four(x, y, z, w, scratch, out):
@@ -165,7 +155,7 @@ def _of_four(x, y, z, w, scratch, out):
         _store(scratch, span(out, start, BLOCK))
     n = out.size - whole
     kernel(_piece(x, whole, n), _piece(y, whole, n), _piece(z, whole, n), _piece(w, whole, n), span(out, whole, n))
-    _fence()
+    settle()
 
 
 _FORMS = {1: _of_one, 2: _of_two, 3: _of_three, 4: _of_four}

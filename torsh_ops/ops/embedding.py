@@ -8,6 +8,7 @@ from torsh_ops import memory
 from torsh_ops.autograd import no_grad, record
 from torsh_ops.errors import ArgumentError, DimError, DTypeError, ShapeError
 from torsh_ops.kernels import embedding as kernels
+from torsh_ops.kernels import index as ik
 from torsh_ops.kernels import short
 from torsh_ops.ops import shortcut
 from torsh_ops.ops.dispatch import contiguous_array, need_tensor
@@ -51,7 +52,7 @@ def embedding(
         indices if indices.dtype is _INT64 and indices.flags.c_contiguous else np.ascontiguousarray(indices, _INT64)
     )
     result = memory.empty((*indices.shape, width), table.dtype)
-    bad = kernels.take_rows(table, places.reshape(-1), result.reshape(-1, width))
+    bad = ik.take_lines(table.ravel(), places.reshape(-1), result.reshape(-1), 1, rows, width)
     if bad >= 0:
         raise DimError(f"index {places.flat[bad]} is out of range of an embedding with {rows} rows")
     out = Tensor(result)

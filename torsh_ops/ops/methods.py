@@ -27,6 +27,7 @@ from torsh_ops.ops import search as se
 from torsh_ops.ops import signal as sg
 from torsh_ops.ops import sort as so
 from torsh_ops.ops import special as sp
+from torsh_ops.ops import splitting as sl
 from torsh_ops.ops import statistics as st
 from torsh_ops.ops import ternary as tn
 from torsh_ops.ops import views as vw
@@ -37,7 +38,7 @@ from torsh_ops.tensor import Tensor
 # Each has a tuple METHODS, attached under the functions' own names, and may have IN_PLACE, attached as `name_`, and
 # ALIASES, other names of either.
 _FAMILIES = (
-    ac, ar, cl, cr, cx, ds, ew, ix, jn, la, nm, pr, pt, pw, qu, rd, rn, sc, se, sg, sn, so, sp, st, tn, vw, xt,
+    ac, ar, cl, cr, cx, ds, ew, ix, jn, la, nm, pr, pt, pw, qu, rd, rn, sc, se, sg, sl, sn, so, sp, st, tn, vw, xt,
 )  # fmt: skip
 
 
