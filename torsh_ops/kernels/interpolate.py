@@ -27,10 +27,15 @@ def _along_row(source, places, weights, target):
 
 
 def _by_vectors(body: Any) -> Any:
-    """Emit a loop of `body(e, place of the vector, elements from there on)` over the `size` of a row."""
+    """Emit a loop of `body(e, place of the vector, elements from there on)` over the `size` of a row.
+
+    Rows and weights come as addresses: arrays would cost counts of references at every row.
+    """
 
     def emit(e: Emitter) -> None:
         size = e.args["size"]
+        for name in {"source", "lines", "weights", "target"} & e.args.keys():
+            e.args[name] = e.builder.inttoptr(e.args[name], e.scalar.as_pointer())
         with cgutils.for_range_slice(e.builder, INT64(0), size, INT64(e.width), INT64) as (first, _):
             body(e, first, e.builder.sub(size, first))
 
@@ -40,15 +45,19 @@ def _by_vectors(body: Any) -> Any:
 def _emit_twice(e: Emitter, first: Any, left: Any) -> None:
     """A vector of the row, and those before and after each of its elements, as two vectors of the result."""
     a, b = e.args, e.builder
-    here, inside = e.at(a["source"], a["source_at"], first), e.first_lanes(left)
-    vectors = [
-        e.read_masked(b.and_(inside, e.lanes_from(b.sub(INT64(1), first))), here, -1),
-        e.read_masked(inside, here),
-        e.read_masked(e.first_lanes(b.sub(left, INT64(1))), here, 1),
-    ]
+    row = e.at(a["source"], a["source_at"])
+    here, inside, later = e.at(row, first), e.first_lanes(left), e.first_lanes(b.sub(left, INT64(1)))
+    earlier = b.and_(inside, e.lanes_from(b.sub(INT64(1), first)))
+    # At the ends an element is its own neighbour.
+    before = b.select(earlier, e.read_masked(earlier, here, -1), e.splat(b.load(row)))
+    after = b.select(later, e.read_masked(later, here, 1), e.splat(e.load(row, a["size"], -1)))
+    mixed = e.combine([[0.25, 0.75, 0], [0, 0.75, 0.25]], [before, e.read_masked(inside, here), after])
     place, left = e.at(a["target"], a["target_at"], first, first), b.mul(left, INT64(2))
-    for n, half in enumerate(e.interleave(*e.combine([[0.25, 0.75, 0], [0, 0.75, 0.25]], vectors))):
-        e.write_masked(e.first_lanes(b.sub(left, INT64(n * e.width))), half, place, n * e.width)
+    low, high = e.interleave(*mixed)
+    e.write_masked(e.first_lanes(left), low, place)
+    # A branch, for a store of nothing waits for its cache line too.
+    with b.if_then(b.icmp_signed(">", left, INT64(e.width))):
+        e.write_masked(e.first_lanes(b.sub(left, INT64(e.width))), high, place, e.width)
 
 
 def _emit_mix(e: Emitter, first: Any, left: Any) -> None:
@@ -61,32 +70,15 @@ def _emit_mix(e: Emitter, first: Any, left: Any) -> None:
 
 
 # Rows are short: a loop of LLVM's own spends half of them on what fills no whole vectors (1.7 times as fast).
-_twice: Any = kernel_intrinsic("source target", "source_at target_at size", _by_vectors(_emit_twice))
+_twice: Any = kernel_intrinsic("like", "source target source_at target_at size", _by_vectors(_emit_twice))
 _mix: Any = kernel_intrinsic(
-    "lines target weights", "one_at other_at weight_at second_at target_at size", _by_vectors(_emit_mix)
+    "like", "lines target weights one_at other_at weight_at second_at target_at size", _by_vectors(_emit_mix)
 )
 
 
 @njit(**SERIAL)
-def _twice_along_row(source, source_at, size, target, target_at):
-    """Resample one row to twice its size: three quarters of the nearer neighbour and one of the other.
-
-    As `_along_row` does, without looking places up: a vector of elements from anywhere takes 5 times as long.
-    """
-    _twice((source, target), (source_at, target_at, size))
-    near, far = source.dtype.type(0.75), source.dtype.type(0.25)
-    last = source[source_at + size - 1]
-    target[target_at], target[target_at + 2 * size - 1] = source[source_at], near * last + far * last
-
-
-@njit(**SERIAL)
-def _blend(lines, width, places, weights, i, out, out_at):
+def _blend(lines, width, places, weights, i, target):
     """Output row `i`: the weighted sum of rows of `lines`."""
-    if places.shape[0] == 2:
-        one, other, factors = places[0, i] * width, places[1, i] * width, flat(weights)
-        _mix((lines, out, factors), (one, other, i, weights.shape[1] + i, out_at, width))
-        return
-    target = span(out, out_at, width)
     for t in range(places.shape[0]):
         line, weight = span(lines, places[t, i] * width, width), weights[t, i]
         if t == 0:
@@ -101,23 +93,29 @@ def _blend(lines, width, places, weights, i, out, out_at):
 def resample(x, rows, row_weights, columns, column_weights, twice, lines, out):
     """Resample each plane: every row along itself into the buffer `lines` (height, output width), then the rows.
 
-    `twice` when the columns become twice as many, halfway between their centres and edges.
+    `twice` when the columns become twice as many, halfway between their centres and edges: then three quarters of the
+    nearer neighbour and one of the other are taken without looking places up, which takes 5 times as long.
     """
-    height, width, source, target = x.shape[1], out.shape[2], flat(x), flat(out)
+    height, length, count, width = x.shape[1], x.shape[2], out.shape[1], out.shape[2]
+    here, between, there, factors = x.ctypes.data, lines.ctypes.data, out.ctypes.data, row_weights.ctypes.data
+    along = columns.shape[0] != 0
     for plane in range(x.shape[0]):
-        begin, between = plane * height * x.shape[2], flat(lines)
-        if columns.shape[0] == 0:
-            between = span(x, begin, height * width)
-        else:
-            for y in range(height):
-                at = begin + y * x.shape[2]
-                if twice:
-                    _twice_along_row(source, at, x.shape[2], between, y * width)
-                else:
-                    row, line = span(x, at, x.shape[2]), span(lines, y * width, width)
-                    _along_row(row, columns, column_weights, line)
-        for i in range(out.shape[1]):
-            _blend(between, width, rows, row_weights, i, target, (plane * out.shape[1] + i) * width)
+        begin, out_at = plane * height * length, plane * count * width
+        for y in range(height if along else 0):
+            if twice:
+                _twice((out,), (here, between, begin + y * length, y * width, length))
+            else:
+                row, line = span(x, begin + y * length, length), span(lines, y * width, width)
+                _along_row(row, columns, column_weights, line)
+        for i in range(count):
+            if rows.shape[0] == 2:
+                # Not row after row: what is written goes to memory and would come back (1.3 times as fast).
+                given, at = (between, 0) if along else (here, begin)
+                one, other = at + rows[0, i] * width, at + rows[1, i] * width
+                _mix((out,), (given, there, factors, one, other, i, count + i, out_at + i * width, width))
+            else:
+                given_lines = flat(lines) if along else span(x, begin, height * width)
+                _blend(given_lines, width, rows, row_weights, i, span(out, out_at + i * width, width))
 
 
 @njit(**SERIAL)
