@@ -18,8 +18,8 @@ _COPY_BYTES = 512 * 1024
 _PANEL_DEPTH = 256
 _PANELS_BYTES = 256 * 1024
 _BLOCK_PIXELS = 4096
-# Of a block of pixels of 1x1 kernels; the fewest of them.
-_POINTWISE_BYTES, _POINTWISE_WIDTH = 128 * 1024, 256
+# Of a block of pixels of 1x1 kernels; the fewest of them, and images that are one block.
+_POINTWISE_BYTES, _POINTWISE_WIDTH, _POINTWISE_AREA = 128 * 1024, 128, 256
 # Inputs and products of Winograd's 36 multiplications, likewise.
 _PIECES_BYTES = 1024 * 1024
 # A band of fewer rows would copy its border more often than its rows.
@@ -169,7 +169,7 @@ def pointwise(
     area, tile = out[0] * out[1], columns_of(itemsize)
     # Where the output is several times the input, longer runs of it are worth more than a block that stays near.
     fitting = _POINTWISE_BYTES * (4 if rows > 4 * channels else 1) // (itemsize * channels)
-    width = max(fitting // tile * tile, _POINTWISE_WIDTH)
+    width = max(fitting // tile * tile, _POINTWISE_WIDTH if area > _POINTWISE_AREA else area)
     copied = offsets != ((0,), (0,)) or stride != (1, 1)
     return plan, width, (channels * area if copied else 0, channels * tile if area % lanes_of(itemsize) else 0)
 
