@@ -123,7 +123,7 @@ def test_large_products_in_every_layout(shape, dtype, turned):
 
 
 def test_the_last_columns_are_multiplied_with_nothing_that_lay_there():
-    # Denormal numbers that an earlier array left would take 150 cycles each.
+    # With denormal numbers that an earlier array left, a tile takes hundreds of times as long.
     rest = np.full(2 * columns_of(8), 1e-310)
     pack_rows(np.ones(3), 0, 3, 3, 1, rest, 0)
     assert rest[: columns_of(8)].tolist() == [1.0] * 3 + [0.0] * (columns_of(8) - 3)

@@ -51,7 +51,7 @@ def pack_rows(b, b_at, b_row, columns, depth, out, step):
             source, target = span(b, row + whole, columns - whole), span(out, whole // tile * step + k * tile, tile)
             for x in range(source.size):
                 target[x] = source[x]
-            # What lay there would be multiplied too, at 150 cycles for each denormal number (40x at 49 columns).
+            # What lay there would be multiplied too: with denormal numbers a tile 160 deep takes 207 us, not 0.7.
             for x in range(source.size, tile):
                 target[x] = 0
 
