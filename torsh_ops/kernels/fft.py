@@ -20,12 +20,17 @@ from torsh_ops.kernels.fft_emit import (
     middle4,
     middle8,
     open4,
+    open4_back,
     open8,
+    open8_back,
     pairs4,
+    pairs4_back,
     pairs8,
+    pairs8_back,
     reals,
     split_half,
     split_pairs,
+    square_back,
     square_pairs,
     square_parts,
     turn,
@@ -58,15 +63,18 @@ def _pass(like, source, swapped, radix, m, s, x, xi, xs, y, yi, ys, w, wi):
     for p in range(m):
         for q in range(s):
             at, to = (p * s + q) * xs, (p * radix * s + q) * ys
-            if source == PAIRS:
-                if radix == 8:
-                    open8(like, swapped, x + at, xi, x_step, y + to, yi + to, y_step, w, wi, 0, 0)
-                else:
-                    open4(like, swapped, x + at, xi, x_step, y + to, yi + to, y_step, w, wi, 0, 0)
+            if source == PARTS and radix == 8:
+                middle8(like, x + at, xi + at, x_step, y + to, yi + to, y_step, w, wi, 0, 0)
+            elif source == PARTS:
+                middle4(like, x + at, xi + at, x_step, y + to, yi + to, y_step, w, wi, 0, 0)
+            elif radix == 8 and swapped:
+                open8_back(like, x + at, xi, x_step, y + to, yi + to, y_step, w, wi, 0, 0)
             elif radix == 8:
-                middle8(like, swapped, x + at, xi + at, x_step, y + to, yi + to, y_step, w, wi, 0, 0)
+                open8(like, x + at, xi, x_step, y + to, yi + to, y_step, w, wi, 0, 0)
+            elif swapped:
+                open4_back(like, x + at, xi, x_step, y + to, yi + to, y_step, w, wi, 0, 0)
             else:
-                middle4(like, swapped, x + at, xi + at, x_step, y + to, yi + to, y_step, w, wi, 0, 0)
+                open4(like, x + at, xi, x_step, y + to, yi + to, y_step, w, wi, 0, 0)
         w += (radix - 1) * size
         wi += (radix - 1) * size
 
@@ -77,24 +85,23 @@ def _last_pass(like, target, swapped, radix, s, x, xi, xs, y, yi, ys, a, b, c, d
     x_step, y_step, small = s * xs, s * ys, ys // LANES
     for q in range(s):
         at, to, number = q * xs, q * ys, q * small
-        if target == PAIRS:
-            if radix == 8:
-                pairs8(like, swapped, x + at, xi + at, x_step, y + to, yi, y_step, 0, 0, 0, 0)
-            else:
-                pairs4(like, swapped, x + at, xi + at, x_step, y + to, yi, y_step, 0, 0, 0, 0)
+        re, im = x + at, xi + at
+        if target == PAIRS and radix == 8 and swapped:
+            pairs8_back(like, re, im, x_step, y + to, yi, y_step, 0, 0, 0, 0)
+        elif target == PAIRS and radix == 8:
+            pairs8(like, re, im, x_step, y + to, yi, y_step, 0, 0, 0, 0)
+        elif target == PAIRS and swapped:
+            pairs4_back(like, re, im, x_step, y + to, yi, y_step, 0, 0, 0, 0)
+        elif target == PAIRS:
+            pairs4(like, re, im, x_step, y + to, yi, y_step, 0, 0, 0, 0)
+        elif target == PARTS and radix == 8:
+            close8(like, re, im, x_step, y + to, yi + to, y_step, 0, 0, 0, 0)
         elif target == PARTS:
-            if radix == 8:
-                close8(like, swapped, x + at, xi + at, x_step, y + to, yi + to, y_step, 0, 0, 0, 0)
-            else:
-                close4(like, swapped, x + at, xi + at, x_step, y + to, yi + to, y_step, 0, 0, 0, 0)
+            close4(like, re, im, x_step, y + to, yi + to, y_step, 0, 0, 0, 0)
         elif radix == 8:
-            twisted8(
-                like, swapped, x + at, xi + at, x_step, y + to, yi + to, y_step, a + to, b + to, c + number, d + number
-            )
+            twisted8(like, re, im, x_step, y + to, yi + to, y_step, a + to, b + to, c + number, d + number)
         else:
-            twisted4(
-                like, swapped, x + at, xi + at, x_step, y + to, yi + to, y_step, a + to, b + to, c + number, d + number
-            )
+            twisted4(like, re, im, x_step, y + to, yi + to, y_step, a + to, b + to, c + number, d + number)
 
 
 @njit(**SERIAL)
@@ -231,14 +238,18 @@ def _give(kind, re, im, cos, sin, out, scale):
 @njit(**SERIAL)
 def _square_rows(like, size, swapped, x, count, y):
     """Transform rows of 256 pairs to pairs, in registers: 0.6 of the time of `_long_row`."""
+    step = 2 * _SQUARE * size
     for r in range(count):
-        square_pairs(like, swapped, x + r * 2 * _SQUARE * size, y + r * 2 * _SQUARE * size, _NONE)
+        if swapped:
+            square_back(like, x + r * step, y + r * step, _NONE)
+        else:
+            square_pairs(like, x + r * step, y + r * step, _NONE)
 
 
 @njit(**SERIAL)
-def _square_row(like, swapped, x, y, yi):
+def _square_row(like, x, y, yi):
     """Transform a row of 256 pairs to parts."""
-    square_parts(like, swapped, x, y, yi)
+    square_parts(like, x, y, yi)
 
 
 @njit(**SERIAL)
@@ -275,7 +286,7 @@ def rows(x, out, kind, inverse, scale, a, b, table, work):
         if kind == TO_HALF:
             target, y_at, yi_at = PARTS, pr, pi
         if n == _SQUARE and kind == TO_HALF:
-            _square_row(like, swapped, x_at, y_at, yi_at)
+            _square_row(like, x_at, y_at, yi_at)
         else:
             _long_row(like, size, swapped, a, b, source, x_at, xi_at, target, y_at, yi_at, rest, tables)
         if kind == TO_HALF:
