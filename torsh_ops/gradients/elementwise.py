@@ -44,13 +44,13 @@ def _silu_slope(g: Tensor, x: Tensor) -> Tensor:
     return g * s * (1.0 + x * (1.0 - s))
 
 
-_square_grad = _fused(sk.square_grad, lambda g, x: g * (_conj(x) * 2.0))
+_square_grad = _fused(sk.square_grad, lambda g, x: g * (conj(x) * 2.0))
 _relu_grad = _fused(sk.relu_grad, lambda g, y: g * ew.gt(y, 0).to(g.dtype))
 _tanh_grad = _fused(sk.tanh_grad, lambda g, y: g * (1.0 - y * y))
 _sigmoid_grad = _fused(sk.sigmoid_grad, lambda g, y: g * y * (1.0 - y))
 
 
-def _conj(x: Any) -> Any:
+def conj(x: Any) -> Any:
     """`x`, conjugated where it is complex: gradients are conjugate Wirtinger derivatives."""
     if isinstance(x, Tensor):
         return x.conj() if x._array.dtype.kind == "c" else x
@@ -60,17 +60,17 @@ def _conj(x: Any) -> Any:
 # Arithmetic. A parameter that starts with an underscore is not looked at, so it may change before backward.
 define_grad(ew.add, lambda g, _x, _y: g, lambda g, _x, _y: g)
 define_grad(ew.sub, lambda g, _x, _y: g, lambda g, _x, _y: -g)
-define_grad(ew.mul, lambda g, _x, y: g * _conj(y), lambda g, x, _y: g * _conj(x))
-define_grad(ew.div, lambda g, _x, y: g / _conj(y), lambda g, x, y: -g * _conj(x / (y * y)))
+define_grad(ew.mul, lambda g, _x, y: g * conj(y), lambda g, x, _y: g * conj(x))
+define_grad(ew.div, lambda g, _x, y: g / conj(y), lambda g, x, y: -g * conj(x / (y * y)))
 define_grad(ew.neg, lambda g, _x: -g)
-define_grad(ew.abs, lambda g, x: g * _sign(x))
+define_grad(ew.abs, lambda g, x: g * sign_of(x))
 define_grad(
     ew.pow,
     lambda g, x, y: _pow_base_grad(g, x, y),
     # 0 ** y does not depend on y for y > 0; log(0) would make it NaN.
     lambda g, x, _y, *, out: g * ew.where(_eq_zero(x), 0.0, out * ew.log(ew.where(_eq_zero(x), 1.0, x))),
 )
-define_grad(ew.remainder, lambda g, _x, _y: g, lambda g, x, y: -g * ew.floor_divide(_detached(x), _detached(y)))
+define_grad(ew.remainder, lambda g, _x, _y: g, lambda g, x, y: -g * ew.floor_divide(detached(x), detached(y)))
 define_grad(ew.maximum, lambda g, x, y: g * _share(x, y), lambda g, x, y: g * _share(y, x))
 define_grad(ew.minimum, lambda g, x, y: g * _share(-x, -y), lambda g, x, y: g * _share(-y, -x))
 define_grad(ew.clone, lambda g, _x: g)
@@ -85,11 +85,13 @@ def _pow_base_grad(g: Tensor, x: Any, y: Any) -> Tensor:
     return _square_grad(g, x) if y == 2 else g * (ew.pow(x, y - 1) * y)
 
 
-def _sign(x: Tensor) -> Tensor:
-    return Tensor(np.sign(x._array))
+def sign_of(x: Tensor) -> Tensor:
+    """-1, 0, 1 or NaN, which does not change with `x`."""
+    return Tensor(np.asarray(np.sign(x._array)))
 
 
-def _detached(x: Any) -> Any:
+def detached(x: Any) -> Any:
+    """`x` as a constant."""
     return x.detach() if isinstance(x, Tensor) else x
 
 
@@ -103,8 +105,8 @@ def _share(x: Tensor, y: Tensor) -> Tensor:
 
 
 # Functions of one tensor.
-define_grad(ew.exp, lambda g, _x, *, out: g * _conj(out))
-define_grad(ew.log, lambda g, x: g / _conj(x))
+define_grad(ew.exp, lambda g, _x, *, out: g * conj(out))
+define_grad(ew.log, lambda g, x: g / conj(x))
 define_grad(ew.sqrt, lambda g, _x, *, out: g / (2.0 * out))
 define_grad(ew.reciprocal, lambda g, _x, *, out: -g * out * out)
 define_grad(ew.square, lambda g, x: _square_grad(g, x))

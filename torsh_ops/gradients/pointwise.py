@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from torsh_ops.autograd import define_grad
+from torsh_ops.gradients.elementwise import conj, detached
 from torsh_ops.ops import elementwise as ew
 from torsh_ops.ops import pairwise as pw
 from torsh_ops.ops import pointwise as pt
@@ -22,20 +23,15 @@ def _mask(g: Tensor, where: Tensor) -> Tensor:
     return tn.where(where, g, 0.0)
 
 
-def _conj(x: Tensor) -> Tensor:
-    """`x`, conjugated where it is complex: gradients are conjugate Wirtinger derivatives."""
-    return x.conj() if x.is_complex() else x
-
-
 def _define_slope(op: Any, slope: Callable[[Tensor], Tensor]) -> None:
     """Define the gradient of a function of one variable by its derivative."""
-    define_grad(op, lambda g, x: g * _conj(slope(x)))
+    define_grad(op, lambda g, x: g * conj(slope(x)))
 
 
 # Angles.
 _define_slope(pt.sin, lambda x: pt.cos(x))
 _define_slope(pt.cos, lambda x: -pt.sin(x))
-define_grad(pt.tan, lambda g, _x, *, out: g * _conj(1.0 + out * out))
+define_grad(pt.tan, lambda g, _x, *, out: g * conj(1.0 + out * out))
 _define_slope(pt.asin, lambda x: ew.rsqrt(1.0 - x * x))
 _define_slope(pt.acos, lambda x: -ew.rsqrt(1.0 - x * x))
 _define_slope(pt.atan, lambda x: ew.reciprocal(1.0 + x * x))
@@ -57,11 +53,11 @@ def _sinc_slope(g: Tensor, x: Tensor) -> Tensor:
 define_grad(pt.sinc, _sinc_slope)
 
 # Exponentials and logarithms.
-define_grad(pt.exp2, lambda g, _x, *, out: g * _conj(out) * _LN2)
-define_grad(pt.expm1, lambda g, _x, *, out: g * (_conj(out) + 1.0))
-define_grad(pt.log1p, lambda g, x: g / (1.0 + _conj(x)))
-define_grad(pt.log2, lambda g, x: g / (_conj(x) * _LN2))
-define_grad(pt.log10, lambda g, x: g / (_conj(x) * math.log(10)))
+define_grad(pt.exp2, lambda g, _x, *, out: g * conj(out) * _LN2)
+define_grad(pt.expm1, lambda g, _x, *, out: g * (conj(out) + 1.0))
+define_grad(pt.log1p, lambda g, x: g / (1.0 + conj(x)))
+define_grad(pt.log2, lambda g, x: g / (conj(x) * _LN2))
+define_grad(pt.log10, lambda g, x: g / (conj(x) * math.log(10)))
 
 # Steps: flat but for their jumps.
 for _step in (pt.floor, pt.ceil, pt.trunc, pt._round, pt.sign):
@@ -81,7 +77,7 @@ define_grad(
     lambda g, x, _y, *, out: _mask(g * pt.sign(x) * pt.sign(out), ew.ne(x, 0)),
     lambda g, _x, _y: g * 0.0,
 )
-define_grad(pw.fmod, lambda g, _x, _y: g, lambda g, x, y: -g * ew.div(x.detach(), _detached(y), rounding_mode="trunc"))
+define_grad(pw.fmod, lambda g, _x, _y: g, lambda g, x, y: -g * ew.div(x.detach(), detached(y), rounding_mode="trunc"))
 define_grad(pw.fmax, lambda g, x, y: _mask(g, _first(x, y)), lambda g, x, y: _mask(g, ~_first(x, y)))
 define_grad(pw.fmin, lambda g, x, y: _mask(g, _first(-x, -y)), lambda g, x, y: _mask(g, ~_first(-x, -y)))
 define_grad(pw.logaddexp, lambda g, x, y: g * ew.sigmoid(x - y), lambda g, x, y: g * ew.sigmoid(y - x))
@@ -90,10 +86,6 @@ define_grad(
     lambda g, x, y: g * ew.sigmoid((x - y) * _LN2),
     lambda g, x, y: g * ew.sigmoid((y - x) * _LN2),
 )
-
-
-def _detached(x: Any) -> Any:
-    return x.detach() if isinstance(x, Tensor) else x
 
 
 def _first(x: Tensor, y: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from torsh_ops.autograd import define_grad, is_grad_enabled
+from torsh_ops.gradients.elementwise import sign_of
 from torsh_ops.ops import elementwise as ew
 from torsh_ops.ops import extreme as xt
 from torsh_ops.ops import reduce as rd
@@ -49,16 +50,12 @@ def _std_grad(g: Tensor, x: Tensor, dims: tuple[int, ...], divisor: float, keepd
     return _var_grad(slope, x, dims, divisor, keepdim)
 
 
-def _sign(x: Tensor) -> Tensor:
-    return Tensor(np.asarray(np.sign(x._array)))
-
-
 def _norm_grad(g: Tensor, x: Tensor, p: float, dims: tuple[int, ...], keepdim: bool, *, out: Tensor) -> Tensor:
     g = _spread(g, x, dims, keepdim)
     if p == 0:
         return g * 0.0
     if p == 1:
-        return g * _sign(x)
+        return g * sign_of(x)
     length = _spread(out, x, dims, keepdim)
     zero = ew.eq(length, 0)  # the norm has no slope at 0; PyTorch gives 0 there
     share = x / ew.where(zero, 1.0, length)
@@ -66,7 +63,7 @@ def _norm_grad(g: Tensor, x: Tensor, p: float, dims: tuple[int, ...], keepdim: b
         return g * ew.where(zero, 0.0, share)
     at = ew.eq(x, 0)
     power = ew.where(at, 0.0, ew.pow(ew.where(at, 1.0, ew.abs(share)), p - 1))
-    return g * ew.where(zero, 0.0, power * _sign(x))
+    return g * ew.where(zero, 0.0, power * sign_of(x))
 
 
 def _prod_grad(g: Tensor, x: Tensor, dims: tuple[int, ...], keepdim: bool, *, out: Tensor) -> Tensor:

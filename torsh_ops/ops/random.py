@@ -226,6 +226,24 @@ def _plan_drawn(kernel: Any, *parameters: float) -> Any:
     return plan
 
 
+def _like(
+    op: Callable[..., Tensor],
+    make: Callable[..., Tensor],
+    fill: Callable[[np.ndarray, Generator | None], np.ndarray],
+    input: Tensor,
+    generator: Generator | None,
+    dtype: Any,
+    device: Any,
+    requires_grad: bool,
+) -> Tensor:
+    """`make` in the shape of `input`; `fill` draws without asking further where nothing but floats is wanted."""
+    array = need_tensor(op, input)._array
+    if dtype is None and array.dtype.kind == "f":
+        return finish(fill(memory.empty_like(array), generator), device, requires_grad)
+    kind = input.dtype if dtype is None else dtype
+    return make(array.shape, generator=generator, dtype=kind, device=device, requires_grad=requires_grad)
+
+
 @planned(_plan_drawn(short.uniform))
 def rand_like(
     input: Tensor,
@@ -236,10 +254,7 @@ def rand_like(
     requires_grad: bool = False,
 ) -> Tensor:
     """`rand` in the shape and dtype of `input`."""
-    if dtype is None and isinstance(input, Tensor) and input.is_floating_point():
-        return finish(uniform_into(memory.empty_like(input._array), generator), device, requires_grad)
-    kind = need_tensor(rand_like, input).dtype if dtype is None else dtype
-    return rand(input.shape, generator=generator, dtype=kind, device=device, requires_grad=requires_grad)
+    return _like(rand_like, rand, uniform_into, input, generator, dtype, device, requires_grad)
 
 
 @planned(_plan_drawn(short.normal))
@@ -252,10 +267,7 @@ def randn_like(
     requires_grad: bool = False,
 ) -> Tensor:
     """`randn` in the shape and dtype of `input`."""
-    if dtype is None and isinstance(input, Tensor) and input.is_floating_point():
-        return finish(normal_into(memory.empty_like(input._array), generator), device, requires_grad)
-    kind = need_tensor(randn_like, input).dtype if dtype is None else dtype
-    return randn(input.shape, generator=generator, dtype=kind, device=device, requires_grad=requires_grad)
+    return _like(randn_like, randn, normal_into, input, generator, dtype, device, requires_grad)
 
 
 def randint(

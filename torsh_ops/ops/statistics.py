@@ -164,35 +164,27 @@ def std(
     return _spread(std, input, dim, unbiased, keepdim, correction, out)
 
 
-def _with_mean(op: Any, input: Tensor, dim: Any, unbiased: Any, keepdim: bool, correction: float | None) -> Any:
-    dims, given = _arguments(op, input, dim, unbiased, correction)
-    spread, mean = _moments(input._array, dims, keepdim, given, op is std)
-    first = _recorded(op, Tensor(spread), input, dims, given, keepdim)
-    return first, record(rd.mean, Tensor(mean), (input, dims, keepdim))
+def _with_mean(op: Any, pair: Any) -> Callable[..., Any]:
+    def both(
+        input: Tensor,
+        dim: Dims | bool = None,
+        unbiased: bool | None = None,
+        keepdim: bool = False,
+        *,
+        correction: float | None = None,
+    ) -> Any:
+        dims, given = _arguments(op, input, dim, unbiased, correction)
+        spread, mean = _moments(input._array, dims, keepdim, given, op is std)
+        first = _recorded(op, Tensor(spread), input, dims, given, keepdim)
+        return pair(first, record(rd.mean, Tensor(mean), (input, dims, keepdim)))
+
+    both.__name__ = both.__qualname__ = f"{op.__name__}_mean"
+    both.__doc__ = f"`{op.__name__}` and `mean` in one reading, as the pair ({op.__name__}, mean)."
+    return both
 
 
-def var_mean(
-    input: Tensor,
-    dim: Dims | bool = None,
-    unbiased: bool | None = None,
-    keepdim: bool = False,
-    *,
-    correction: float | None = None,
-) -> VarMean:
-    """`var` and `mean` in one reading, as the pair (var, mean)."""
-    return VarMean(*_with_mean(var, input, dim, unbiased, keepdim, correction))
-
-
-def std_mean(
-    input: Tensor,
-    dim: Dims | bool = None,
-    unbiased: bool | None = None,
-    keepdim: bool = False,
-    *,
-    correction: float | None = None,
-) -> StdMean:
-    """`std` and `mean` in one reading, as the pair (std, mean)."""
-    return StdMean(*_with_mean(std, input, dim, unbiased, keepdim, correction))
+var_mean = _with_mean(var, VarMean)
+std_mean = _with_mean(std, StdMean)
 
 
 def cov(
