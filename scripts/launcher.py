@@ -19,13 +19,13 @@ from .selection import demand_benchmarks
 PROG = "python -m scripts"
 ABOUT = "Measure torsh_ops over its commits, beside NumPy, PyTorch, TensorFlow and JAX."
 GROUPS = {
-    "start here": ("bench", "frameworks"),
-    "measure": ("run", "continuous", "find", "profile"),
-    "read": ("show", "compare", "publish", "preview", "gh-pages"),
-    "keep": ("machine", "setup", "check", "rm", "update", "quickstart"),
+    "start here": ("doctor", "bench", "frameworks"),
+    "measure": ("run", "continuous", "find", "gate", "bisect", "profile"),
+    "read": ("history", "show", "compare", "publish", "preview", "gh-pages", "evaluate"),
+    "keep": ("machine", "setup", "check", "cost", "rm", "update", "quickstart"),
 }
 # They choose benchmarks of the working tree by regular expressions.
-BY_PATTERN = ("bench", "run", "continuous", "find")
+BY_PATTERN = ("bench", "run", "continuous", "find", "gate", "bisect")
 EXAMPLES = """\
 examples:
   python -m scripts bench                              the last commits on torsh and numpy, published to html/
@@ -42,7 +42,7 @@ def main() -> NoReturn:
         leave(str(error), 2)
     except KeyboardInterrupt:
         leave(
-            "interrupted; what was measured is kept: bench, or run --skip-existing-successful, goes on there",
+            "interrupted; what was measured is kept: bench and run, typed again, go on there",
             130,
         )
     except BrokenPipeError:

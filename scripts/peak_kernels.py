@@ -1,8 +1,5 @@
-"""The kernels behind `scripts.machine`: they do nothing but multiply-add, or nothing but move bytes."""
+"""The kernels behind `scripts.machine`: they do nothing but multiply-add, move bytes, or wait for the next address."""
 
-import time
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,10 +7,13 @@ from llvmlite import binding, ir
 from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
+from numba.np import arrayobj
 
 # 12 chains hide 4 to 5 cycles of latency on two ports; with a and b they still fit AVX2's 16 registers.
 CHAINS = 12
-ROUNDS = 1_000_000
+LINE = 64
+# Two loads a cycle need two; each is four registers where vectors have 128 bits, and those have 16 at least.
+SUMS = 4
 
 
 def vector_lanes() -> tuple[int, str]:
@@ -48,7 +48,7 @@ def fma_kernel(lanes: int) -> Any:
 
         return types.float32(rounds, x, a, b), generate
 
-    @njit
+    @njit(nogil=True)
     def kernel(rounds: int, x: float, a: float, b: float) -> Any:
         return chains(rounds, x, a, b)
 
@@ -73,72 +73,139 @@ def _sum_lanes(builder: Any, value: Any) -> Any:
     return total
 
 
-@njit
+def _line(context: Any, builder: Any, signature: Any, args: Any, which: int, line: Any, vector: Any) -> Any:
+    """Return the address of a line of the array that is argument `which`, as one of a `vector` of 64 bytes."""
+    array = arrayobj.make_array(signature.args[which])(context, builder, args[which])
+    start = builder.bitcast(array.data, ir.IntType(8).as_pointer())
+    return builder.bitcast(builder.gep(start, [builder.mul(line, ir.Constant(line.type, LINE))]), vector.as_pointer())
+
+
+@intrinsic
+def _sum_bits(_context: Any, x: Any, groups: Any) -> Any:
+    """Add up `groups` of SUMS lines of `x` as integers, a running sum for each line of a group."""
+    vector = ir.VectorType(ir.IntType(32), LINE // 4)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        cells = [cgutils.alloca_once_value(builder, ir.Constant(vector, [0] * vector.count)) for _ in range(SUMS)]
+        with cgutils.for_range(builder, args[1]) as loop:
+            first = builder.mul(loop.index, ir.Constant(loop.index.type, SUMS))
+            for i, cell in enumerate(cells):
+                line = builder.add(first, ir.Constant(first.type, i))
+                value = builder.load(_line(context, builder, signature, args, 0, line, vector), align=LINE)
+                builder.store(builder.add(builder.load(cell), value), cell)
+        total = ir.Constant(ir.IntType(32), 0)
+        for cell in cells:
+            lanes = builder.load(cell)
+            for lane in range(vector.count):
+                total = builder.add(total, builder.extract_element(lanes, ir.Constant(ir.IntType(32), lane)))
+        return total
+
+    return types.int32(x, groups), generate
+
+
+@njit(nogil=True)
 def read(repeats: int, x: np.ndarray, _y: np.ndarray, _out: np.ndarray) -> Any:
-    """Add up the bits of `x`: integer sums take one cycle, so that loads are the limit and not the additions."""
-    bits = x.view(np.int32)
+    """Add up the bits of `x`: integer sums take one cycle, so that loads are the limit and not the additions.
+
+    In LLVM's own vectors, like all that moves bytes here: the loop vectoriser stops at 256 bits, which read 166 GB/s
+    from a first-level cache that gave 269 so, and 114 from a second-level one that gave 139.
+    """
     total = np.int32(0)
     for _ in range(repeats):
-        once = np.int32(0)
-        for i in range(bits.size):
-            once = np.int32(once + bits[i])
         # What one round sums goes into the next: none can be left out.
-        total = np.int32(once ^ total)
+        total = np.int32(_sum_bits(x, x.size * 4 // LINE // SUMS) ^ total)
     return total
 
 
-@njit
+def _storing(past: bool) -> Any:
+    """Compile `store(x, y, out, line, scalar)`: a line of x + scalar y, or of x where y is None, into `out`.
+
+    `past` the caches a store does not read the line that it replaces.
+    """
+    vector = ir.VectorType(ir.FloatType(), LINE // 4)
+
+    @intrinsic
+    def store(_context: Any, x: Any, y: Any, out: Any, line: Any, scalar: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            def place(which: int) -> Any:
+                return _line(context, builder, signature, args, which, args[3], vector)
+
+            value = builder.load(place(0), align=LINE)
+            if not isinstance(y, types.NoneType):
+                product = builder.fmul(builder.load(place(1), align=LINE), _splat(builder, vector, args[4]))
+                value = builder.fadd(value, product, flags=("contract",))
+            stored = builder.store(value, place(2), align=LINE)
+            if past:
+                stored.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)]))
+            return context.get_dummy_value()
+
+        return types.void(x, y, out, line, scalar), generate
+
+    return store
+
+
+_store, _store_past = _storing(past=False), _storing(past=True)
+
+
+@njit(nogil=True)
 def copy(repeats: int, x: np.ndarray, _y: np.ndarray, out: np.ndarray) -> Any:
-    """Copy `x` to `out`, there and back in turn."""
-    for r in range(repeats):
-        if r % 2 == 0:
-            for i in range(x.size):
-                out[i] = x[i]
-        else:
-            for i in range(x.size):
-                x[i] = out[i]
+    """Copy `x` to `out`."""
+    for _ in range(repeats):
+        for line in range(x.size * 4 // LINE):
+            _store(x, None, out, line, np.float32(0))
     return out[0]
 
 
-@njit(fastmath={"contract"})
+@njit(nogil=True)
 def triad(repeats: int, x: np.ndarray, y: np.ndarray, out: np.ndarray) -> Any:
     """STREAM's triad, with another scalar each time."""
     for r in range(repeats):
-        s = np.float32(r)
-        for i in range(x.size):
-            out[i] = x[i] + s * y[i]
+        for line in range(x.size * 4 // LINE):
+            _store(x, y, out, line, np.float32(r))
     return out[0]
 
 
-def best_of(call: Callable[[], Any], times: int) -> float:
-    """Shortest of `times` calls, in seconds; one call before them is not counted."""
-    call()
-    best = float("inf")
-    for _ in range(times):
-        start = time.perf_counter()
-        call()
-        best = min(best, time.perf_counter() - start)
-    return best
+@njit(nogil=True)
+def copy_past(repeats: int, x: np.ndarray, _y: np.ndarray, out: np.ndarray) -> Any:
+    """Copy `x` to `out` with stores past the caches."""
+    for _ in range(repeats):
+        for line in range(x.size * 4 // LINE):
+            _store_past(x, None, out, line, np.float32(0))
+    return out[0]
 
 
-def best_flops() -> tuple[float, str]:
-    """Return float32 operations a second, and the vector they ran on."""
-    lanes, name = vector_lanes()
-    kernel, one = fma_kernel(lanes), np.float32(1)
-    # x -> 0.999 x + 0.001 stays near one: neither overflow nor denormals.
-    seconds = best_of(lambda: kernel(ROUNDS, one, np.float32(0.999), np.float32(0.001)), 25)
-    return 2 * lanes * CHAINS * ROUNDS / seconds, name
+@njit(nogil=True)
+def triad_past(repeats: int, x: np.ndarray, y: np.ndarray, out: np.ndarray) -> Any:
+    """STREAM's triad with stores past the caches."""
+    for r in range(repeats):
+        for line in range(x.size * 4 // LINE):
+            _store_past(x, y, out, line, np.float32(r))
+    return out[0]
 
 
-def best_bandwidth(working_set: int) -> list[float]:
-    """Bytes a second of read, copy and triad when their arrays hold `working_set` bytes together."""
-    # About 50 MB a timing: long against the clock's step, short against a neighbour's burst.
-    repeats, times = max(1, 50_000_000 // working_set), 25 if working_set < 50_000_000 else 5
-    found = []
-    for kernel, count in ((read, 1), (copy, 2), (triad, 3)):
-        size = working_set // (64 * count) * 16
-        arrays = [np.ones(size, np.float32) for _ in range(count)]
-        # Every kernel takes three; the ones it does not use are any of those it does.
-        call = partial(kernel, repeats, arrays[0], arrays[count // 2], arrays[-1])
-        found.append(count * 4 * size * repeats / best_of(call, times))
-    return found
+# Name, kernel, and how many arrays it walks over: float32, whole groups of SUMS lines, each array beginning at a line.
+MOVERS: tuple[tuple[str, Any, int], ...] = (
+    ("read", read, 1),
+    ("copy", copy, 2),
+    ("triad", triad, 3),
+    ("copy_past", copy_past, 2),
+    ("triad_past", triad_past, 3),
+)
+
+
+@njit
+def chase(steps: int, successors: np.ndarray, start: int) -> int:
+    """Follow `successors`, one number a line, for `steps`: each address comes from the load before."""
+    at = start
+    for _ in range(steps):
+        at = successors[at]
+    return at
+
+
+def ring(working_set: int) -> np.ndarray:
+    """Link all lines of an array of `working_set` bytes into one ring in random order, for `chase`."""
+    step = LINE // 8
+    order = np.random.default_rng(0).permutation(working_set // LINE) * step
+    successors = np.zeros(working_set // LINE * step, np.int64)
+    successors[order] = np.roll(order, -1)
+    return successors

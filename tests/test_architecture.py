@@ -43,7 +43,8 @@ ARROWS = {
     "benchmarks.common": "benchmarks.workloads benchmarks.frameworks",
     # An area may name the part of torsh_ops that is its subject (edge, mobile, wasm, distributed, models).
     "benchmarks": "benchmarks.common torsh_ops.models torsh_ops.edge torsh_ops.distributed onnxruntime",
-    "scripts": "benchmarks.workloads benchmarks.frameworks asv asv_runner asv_tachyon rich jinja2 numba llvmlite",
+    "scripts": "benchmarks.workloads benchmarks.frameworks asv asv_runner asv_tachyon rich jinja2 scipy ruptures "
+    "threadpoolctl numba llvmlite",
 }
 
 

@@ -4,17 +4,16 @@ import datetime
 import math
 from collections.abc import Iterator, Mapping
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import asv.util
-import jinja2
 from asv.results import iter_results
 
 from benchmarks.frameworks import NAMES
 
 from ..results import Row, Time, geometric_mean, rows
+from . import template
 
 OURS = "torsh"
 # The bar's half width stands for 8 times faster or slower; beyond that it is full.
@@ -23,11 +22,9 @@ FULL_BAR = math.log(8)
 
 def page(conf: Any, benchmarks: Mapping[str, Any], revisions: Mapping[str, int]) -> str:
     """Give the whole page as HTML: it needs no other file and no network."""
-    loader = jinja2.FileSystemLoader(Path(__file__).parent)
-    environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(duration=asv.util.human_time, interval=interval, ratio=ratio, bar=bar)
+    filters = {"duration": asv.util.human_time, "interval": interval, "ratio": ratio, "bar": bar}
     sections = [section(result, table, benchmarks, conf) for result, table in newest(conf, benchmarks, revisions)]
-    return environment.get_template("frameworks.html").render(project=conf.project, ours=OURS, sections=sections)
+    return template.render("frameworks.html", filters, project=conf.project, ours=OURS, sections=sections)
 
 
 def newest(conf: Any, benchmarks: Mapping[str, Any], revisions: Mapping[str, int]) -> Iterator[tuple[Any, list[Row]]]:
