@@ -10,6 +10,7 @@ The bases are private, or asv would find their methods again in each module that
 
 import ctypes
 import importlib.util
+import signal
 import sys
 from collections.abc import Iterable
 from contextlib import ExitStack
@@ -42,8 +43,18 @@ def preload() -> None:
     importlib.import_module("numba.core.registry").cpu_target.target_context.refresh()
 
 
+def end_with_parent() -> None:
+    """Have Linux end this process when the one that started it ends, however that does (PR_SET_PDEATHSIG).
+
+    A fork server whose asv was killed would wait for ever, with every framework in memory.
+    """
+    if prctl := getattr(ctypes.CDLL(None), "prctl", None):
+        prctl(1, signal.SIGKILL)
+
+
 # How asv starts its fork server. In any other process (a cell that asv spawns, a test) importing this stays cheap.
 if sys.argv[1:2] == ["run_server"]:
+    end_with_parent()
     preload()
 
 
@@ -79,11 +90,13 @@ class _Timed(_Bound):
 
     param_names = ("framework", "size")
     params: ClassVar[tuple[list[str], list[str]]]
-    # One process of up to eight samples; a second one would cost as much again, most of it before its first sample.
-    # Processes differ by two to six times what samples in one do: `-a rounds=4` where two commits are compared.
+    # One process of few samples: samples in one differ by 1.1 %, processes of one server by 1.9 %, rounds with a server
+    # each by 3.5 % (57 cells, 18 processes each), and a process costs as much as 20 samples. So more precision is more
+    # rounds: `python -m scripts run --precision 2`. The median of five is right when two were disturbed.
     rounds = 1
-    repeat = (3, 8, 0.3)
+    repeat = (3, 5, 0.3)
     sample_time = 0.004
+    # After 24 ms the first samples differ from the last ones no more than later ones do; TensorFlow's by 5-30 % at 8.
     warmup_time = 0.02
 
     def __init_subclass__(cls, workload: str, sizes: Iterable[str] = (), **kwargs: Any) -> None:

@@ -5,9 +5,13 @@ import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from asv.results import Results
+
+from . import tags
+from .conditions import unfit
 
 FRAMEWORK = "framework"
 
@@ -58,6 +62,20 @@ def _rows_of(name: str, param_names: Sequence[str], cells: Iterable[tuple[Any, A
         if is_number(value):
             times[plain(params[at])] = Time(value, *_bounds(stats))
     return [Row(name, ", ".join(map(plain, case)), times) for case, times in cases.items() if times]
+
+
+def unfit_runs(results_dir: str | Path, machine: str) -> dict[tuple[str, str, str], tuple[str, ...]]:
+    """Reasons why a stored result can't be trusted, by (commit hash, environment name, benchmark name).
+
+    Only what was measured when the machine was unfit is in it: what else runs, steal, pressure, clocks. A result
+    that several rounds make up has the reasons of each. It stays stored and drawn; detection leaves it out.
+    """
+    found: dict[tuple[str, str, str], tuple[str, ...]] = {}
+    for tag in tags.read_all(Path(results_dir), machine):
+        key = (tag.commit, tag.environment, tag.benchmark)
+        former = found.get(key, ()) if tag.added else ()
+        found[key] = (*former, *(reason for reason in unfit(tag.conditions) if reason not in former))
+    return {key: reasons for key, reasons in found.items() if reasons}
 
 
 def is_number(value: Any) -> bool:

@@ -12,7 +12,6 @@ from asv import environment
 from asv.benchmarks import Benchmarks
 from asv.commands import Command
 from asv.commands.publish import Publish
-from asv.commands.run import Run
 from asv.console import log
 from asv.machine import Machine, MachineCollection
 from asv.results import iter_results_for_machine
@@ -21,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ..results import Row, geometric_mean, rows
+from .asv_run import Run
 
 # One of each kind of work: dispatch, bandwidth, a transcendental function, a reduction, rows, GEMM.
 FEW = (
@@ -89,24 +89,19 @@ class Bench(Command):
 
 
 def measure(conf: Any, hashes: Sequence[str], bench: Sequence[str], show_stderr: bool) -> int | None:
-    """Call asv's run on what is not stored yet, alternating the commits; 2 when anything failed."""
-    try:
-        return Run.run(
-            conf,
-            range_spec=hashes,
-            bench=bench,
-            skip_successful=True,
-            show_stderr=show_stderr,
-            # Two processes for each cell, the commits in turn: processes differ by more than samples in one do.
-            attribute={"rounds": 2},
-            interleave_rounds=True,
-            pull=False,
-        )
-    except UserError as error:
-        # So asv says that it was Ctrl-C.
-        if str(error) == "Interrupted.":
-            raise KeyboardInterrupt from None
-        raise
+    """Run what is not stored yet, alternating the commits; 2 when anything failed."""
+    return Run.run(
+        conf,
+        range_spec=hashes,
+        bench=bench,
+        skip_successful=True,
+        show_stderr=show_stderr,
+        record_samples=True,
+        # Two processes for each cell, the commits in turn: processes differ by more than samples in one do.
+        attribute={"rounds": 2},
+        interleave_rounds=True,
+        pull=False,
+    )
 
 
 def last_commits(repo: str, count: int) -> list[str]:

@@ -4,6 +4,7 @@ import pytest
 from asv.commands.publish import Publish
 
 from scripts import plugin
+from tests.scripts.stepped_project import Stepped, stepped
 from tests.scripts.stored_project import Project, with_history
 
 
@@ -26,3 +27,15 @@ def published(tmp_path_factory) -> Project:
     project = with_history(Project(tmp_path_factory.mktemp("published")))
     Publish.run(project.conf, pull=False)
     return project
+
+
+@pytest.fixture(scope="session")
+def measured(tmp_path_factory) -> Stepped:
+    """A project of 24 measured commits, everything 30 % higher from the fifteenth on: for reading only."""
+    return stepped(Project(tmp_path_factory.mktemp("measured")))
+
+
+@pytest.fixture
+def stepped_copy(measured, tmp_path) -> Stepped:
+    """The same with results of its own."""
+    return measured.copied(tmp_path / "results")
