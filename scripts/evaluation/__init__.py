@@ -1,0 +1,1 @@
+"""How well history, gate and bisect do, with fixed seeds: `python -m scripts evaluate`."""
