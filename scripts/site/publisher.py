@@ -1,4 +1,4 @@
-"""What `asv publish` adds: history pages that need no network, and the page of frameworks side by side."""
+"""What `asv publish` adds: history pages that need no network, frameworks side by side, and the machines."""
 
 import shutil
 import subprocess
@@ -12,8 +12,9 @@ from asv.commands.publish import Publish
 from asv.graph import Graph
 from asv.publishing import OutputPublisher
 
+from ..history.series import less_is_better
 from ..results import is_number
-from . import frameworks
+from . import frameworks, machines
 
 HERE = Path(__file__).parent
 
@@ -23,7 +24,7 @@ class Site(OutputPublisher):
 
     name = "site"
     button_label = "Frameworks"
-    description = "History pages that work offline, and the frameworks side by side"
+    description = "History pages that work offline, the frameworks side by side, and the machines"
     order = 100
 
     @classmethod
@@ -36,6 +37,7 @@ class Site(OutputPublisher):
         replace_stock_pages(html)
         util.write_json(str(html / "commits.json"), subjects(conf.repo, revisions), compact=True)
         (html / "frameworks.html").write_text(frameworks.page(conf, benchmarks, revisions), encoding="utf-8")
+        (html / "machines.html").write_text(machines.page(conf), encoding="utf-8")
 
 
 def leave_out_unmeasured(benchmarks: Any, graphs: Any) -> None:
@@ -47,12 +49,10 @@ def leave_out_unmeasured(benchmarks: Any, graphs: Any) -> None:
 def name_better_direction(benchmarks: Any) -> None:
     """Say of each benchmark whether less is better: asv stores no such thing, and the pages guess wrong.
 
-    Rates ("GFLOP/s") and percentages of a peak are better high, everything else low; the pages take every
-    `track_*` for better high.
+    They take every `track_*` for better high.
     """
     for benchmark in benchmarks.values():
-        unit = benchmark.get("unit", "")
-        benchmark.setdefault("less_is_better", not (unit.endswith("/s") or unit == "%"))
+        benchmark.setdefault("less_is_better", less_is_better(benchmark))
 
 
 def fill_missing_graphs(html: Path, benchmarks: Any, graphs: Any) -> None:

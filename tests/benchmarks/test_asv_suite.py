@@ -3,7 +3,6 @@
 import itertools
 import json
 import os
-import re
 import subprocess
 import sys
 import tomllib
@@ -17,6 +16,7 @@ from asv_runner.discovery import disc_benchmarks, get_benchmark_from_name
 import benchmarks
 from benchmarks import common, frameworks
 from benchmarks.frameworks.threads import CRIPPLING, ENVIRONMENT
+from scripts.history.series import less_is_better
 
 ROOT = Path(__file__).parent.parent.parent
 SUITE = str(ROOT / "benchmarks")
@@ -183,10 +183,11 @@ def test_the_environments_of_asv_hold_one_thread_as_threads_does():
 
 
 def test_what_is_better_when_it_rises_is_never_called_a_regression():
-    (pattern,) = conf()["regressions_first_commits"]
     rates = {b.name for b in FOUND if b.type != "time" and b.unit.endswith("/s")}
     assert "ops.rates.Compute.track_gflops" in rates
-    assert rates == {b.name for b in FOUND if re.match(pattern, b.name)}
+    better_high = {b.name for b in FOUND if not less_is_better({"unit": b.unit})}
+    assert rates <= better_high
+    assert {b.unit for b in FOUND if b.name in better_high - rates} <= {"%"}
 
 
 def test_the_pins_of_asv_are_those_of_the_project():

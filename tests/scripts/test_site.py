@@ -14,7 +14,9 @@ from asv.config import Config
 from asv.util import UserError
 
 from scripts import plugin
+from scripts.doctor import examination as examinations
 from scripts.site import frameworks
+from tests.scripts.doctor_samples import examination
 from tests.scripts.stored_project import commit
 
 ROOT = Path(__file__).parents[2]
@@ -38,7 +40,8 @@ def strict(path: Path):
 def test_the_published_folder_is_whole_and_asks_for_nothing_outside(published):
     html = published.folder / "html"
     names = {path.name for path in html.iterdir()}
-    assert {"index.html", "frameworks.html", "index.json", "commits.json", "graphs", "assets", "README.md"} <= names
+    assert {"index.html", "frameworks.html", "machines.html", "index.json", "commits.json"} <= names
+    assert {"graphs", "assets", "README.md"} <= names
     assert not names & {path.name for path in (Path(sys.modules["asv"].__file__).parent / "www").glob("*.js")}
     for page in html.glob("*.html"):
         assert "http" not in page.read_text().replace("http://127.0.0.1", "")
@@ -154,3 +157,44 @@ def test_a_damaged_results_file_is_left_out(project):
     shutil.copy(one, one.with_name("deadbeef-env.json"))
     one.with_name("deadbeef-env.json").write_text(one.read_text()[:200])
     assert (publish(project) / "frameworks.html").exists()
+
+
+def test_the_machines_page_shows_each_note(project):
+    examinations.store(examination(), project.results, "box")
+    noisy = examination(facts={"SMT": True, "virtual machine": True}, peaks=None, noise=())
+    examinations.store(noisy, project.results, "another")
+    page = (publish(project) / "machines.html").read_text()
+    assert page.count("<section>") == 2
+    another, box = page.split("<section>")[1:]
+    assert "<h2>box</h2>" in box and "100 of 100" in box and "Examined 2026-01-02 03:04:05 UTC" in box
+    assert "<td>8.00ms</td><td>0.6%</td><td>0.8%</td>" in box
+    assert "<td>1 MiB</td><td>L2</td><td>40.0</td><td>50.0</td><td>60.0</td><td>4.00ns</td>" in box
+    assert "85 of 100" in another and "<code>doctor --quick</code> leaves them out" in another
+    assert "echo off | sudo tee /sys/devices/system/cpu/smt/control" in another
+    # What a note says is text, whatever it looks like.
+    assert "&lt;b&gt;this&lt;/b&gt;" in page and "<b>this</b>" not in page
+
+
+def test_without_a_note_the_machines_page_says_what_to_type(published):
+    page = (published.folder / "html/machines.html").read_text()
+    assert "No machine has been examined yet. Type <code>python -m scripts doctor</code>." in page
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"noise": 5}', "\udcff"])
+def test_a_damaged_note_is_left_out_and_named(project, text, caplog):
+    examinations.store(examination(), project.results, "box")
+    (project.results / "torn").mkdir()
+    (project.results / "torn" / examinations.NOTE).write_bytes(text.encode(errors="surrogateescape"))
+    page = (publish(project) / "machines.html").read_text()
+    assert "<h2>box</h2>" in page and page.count("<section>") == 1
+    assert "torn/doctor.note is left out of the site, run doctor again" in caplog.text
+
+
+def test_a_note_of_an_earlier_version_shows_what_it_holds(project):
+    path = examinations.store(examination(), project.results, "box")
+    note = json.loads(path.read_text())
+    note["conditions"]["moon"] = "full"
+    del note["peaks"]["latencies"]
+    path.write_text(json.dumps(note))
+    page = (publish(project) / "machines.html").read_text()
+    assert "100 of 100" in page and "4.00ns" not in page

@@ -10,6 +10,8 @@ import pytest
 from asv.commands.publish import Publish
 
 from scripts import plugin
+from scripts.doctor import examination as examinations
+from tests.scripts.doctor_samples import examination
 from tests.scripts.stored_project import Project, commit, with_history
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install .[dev]")
@@ -34,6 +36,7 @@ def folder(tmp_path_factory) -> Path:
     result = project.store(commit(project.folder, "second environment"), names=["ops.Add.time_call"], env="other")
     result._params["numba"] = "0.69"
     result.save(str(project.results))
+    examinations.store(examination(facts={"SMT": True, "governor": "powersave"}), project.results, "box")
     Publish.run(project.conf, pull=False)
     return project.folder / "html"
 
@@ -86,7 +89,7 @@ class Visit:
 def test_pages_are_clean_in_both_themes_and_widths(site, browser, theme, width):
     visit = Visit(browser, site, color_scheme=theme, viewport={"width": width, "height": 900})
     visit.open(site)
-    assert "ops.Add.time_call" in visit.page.inner_text("body")
+    visit.page.wait_for_selector("text=ops.Add.time_call")
     assert visit.overflow() == 0
     visit.page.click("text=Frameworks side by side")
     visit.page.wait_for_load_state("networkidle")
@@ -95,6 +98,13 @@ def test_pages_are_clean_in_both_themes_and_widths(site, browser, theme, width):
     colour = visit.page.evaluate("getComputedStyle(document.body).backgroundColor")
     brightness = sum(map(int, colour[4:-1].split(",")[:3])) / 3
     assert brightness > 200 if theme == "light" else brightness < 60
+    visit.page.click("text=Machines")
+    visit.page.wait_for_load_state("networkidle")
+    assert "87 of 100" in visit.page.inner_text("body")
+    visit.page.click("summary:has-text('Hardware')")
+    assert "A CPU | of <b>this</b> test" in visit.page.inner_text("body")
+    assert visit.overflow() == 0
+    visit.page.go_back()
     visit.page.click("a[href*='view=explore']")
     visit.page.wait_for_selector("canvas")
     assert visit.wrong == []

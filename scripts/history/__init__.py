@@ -1,0 +1,1 @@
+"""What became of stored series: change points, evidence, verdicts, baselines."""
