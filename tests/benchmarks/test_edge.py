@@ -51,14 +51,14 @@ def test_what_is_there_before_the_limit_does_not_count():
 
 
 @pytest.mark.parametrize(
-    ("fail", "reason"),
+    ("fail", "reason", "patience"),
     [
-        (lambda: os.kill(os.getpid(), signal.SIGKILL), "ended by SIGKILL"),
-        (lambda: threading.Event().wait(), "ended by SIGALRM"),
+        (lambda: os.kill(os.getpid(), signal.SIGKILL), "ended by SIGKILL", 60),
+        (lambda: threading.Event().wait(), "ended by SIGALRM", 1),
     ],
 )
-def test_a_library_that_dies_or_hangs_is_named_by_its_signal(monkeypatch, fail, reason):
-    monkeypatch.setattr(child, "_PATIENCE", 1)
+def test_a_library_that_dies_or_hangs_is_named_by_its_signal(monkeypatch, fail, reason, patience):
+    monkeypatch.setattr(child, "_PATIENCE", patience)
     assert child.under(100 * MB, ready, fail) == {"error": reason}
 
 
