@@ -15,11 +15,6 @@ from scripts.commands.bench import drop_heavy
 LIGHT = "light.conf.json"
 ASV = (sys.executable, "-m", "asv", "--config", LIGHT)
 XDG = {"XDG_CONFIG_HOME": ".config", "XDG_CACHE_HOME": ".cache"}
-LISTEN = """
-import os, signal, sys
-signal.signal(signal.SIGINT, signal.SIG_DFL)
-os.execv(sys.argv[1], sys.argv[1:])
-"""
 
 
 class Repository:
@@ -39,8 +34,8 @@ class Repository:
         )  # fmt: skip
 
     def start_in_a_terminal(self, *command: str) -> subprocess.Popen:
-        """Start a command that Ctrl-C reaches: a group of its own, and not deaf to SIGINT as what `nohup` starts is."""
-        return self.popen(sys.executable, "-c", LISTEN, *command, process_group=0)
+        """Start a command in a group of its own, which a signal can reach as Ctrl-C does."""
+        return self.popen(*command, process_group=0)
 
     def run(self, *command: str) -> str:
         process = self.popen(*command)

@@ -61,13 +61,6 @@ class Second(_Work):
 class Third(_Work):
     pass
 """
-# What `nohup` and job control start is deaf to SIGINT, and hands that on.
-LISTEN = """
-import runpy, signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)
-sys.argv[0] = "scripts"
-runpy.run_module("scripts", run_name="__main__", alter_sys=True)
-"""
 NAMES = ("work.First.time_sum", "work.Second.time_sum", "work.Third.time_sum")
 
 
@@ -104,7 +97,7 @@ class SmallSuite:
     def run_struck(self, signal: int, *words: str) -> tuple[int, str]:
         """Run, and send `signal` in the middle of the second benchmark."""
         told = f'echo "{int(signal)} $$" > .asv/strike; exec "$@"'
-        command = ["sh", "-c", told, "sh", sys.executable, "-c", LISTEN, *words]
+        command = ["sh", "-c", told, "sh", sys.executable, "-m", "scripts", *words]
         return self._run(command, process_group=0)
 
     def _run(self, command: list[str], **options) -> tuple[int, str]:

@@ -53,13 +53,6 @@ class Work:
     def time_absent(self):
         raise ValueError("absent everywhere")
 """
-# What a test runner starts may be deaf to SIGINT, and hands that on.
-LISTEN = """
-import runpy, signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)
-sys.argv[0] = "scripts"
-runpy.run_module("scripts", run_name="__main__", alter_sys=True)
-"""
 COMMITS, SLOWER, BROKEN = 64, 23, (5, 32, 52)
 
 
@@ -95,7 +88,7 @@ def settings(folder: Path) -> dict:
 
 def start(folder: Path, *words: str) -> subprocess.Popen:
     here = ["-E", f"existing:{sys.executable}"]
-    command = [sys.executable, "-c", LISTEN]
+    command = [sys.executable, "-m", "scripts"]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     both = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL)
     return subprocess.Popen([*command, "bisect", *words, *here], cwd=folder, env=env, **both)

@@ -153,7 +153,6 @@ def test_ctrl_c_keeps_what_was_measured_and_leaves_no_process(there, tmp_path):
     words = ("HEAD~1", "HEAD", "-b", "track_process", "--effect", "0.01", "--rounds", "1000", "--json", str(target))
     process = subprocess.Popen(
         line(there, *words), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, process_group=0,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     seen = ""
     for text in process.stdout:
