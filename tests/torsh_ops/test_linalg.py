@@ -8,6 +8,7 @@ import torsh_ops
 from torsh_ops.errors import DTypeError, OperandError, ShapeError
 from torsh_ops.kernels.gemm import pack_rows
 from torsh_ops.kernels.gemm_tile import columns_of
+from torsh_ops.ops import gemm
 
 LEFT_RIGHT = [
     ((3,), (3,)), ((2, 3), (3,)), ((3,), (3, 4)), ((2, 3), (3, 4)), ((5, 2, 3), (3, 4)), ((5, 2, 3), (5, 3, 4)),
@@ -120,6 +121,35 @@ def test_large_products_in_every_layout(shape, dtype, turned):
     np.testing.assert_allclose(sums, 2 * expected - c, **tolerance)
     again = torsh_ops.addmm(t(c[0]), t(x[0]), t(y[0]), beta=0.5).numpy()
     np.testing.assert_allclose(again, expected[0] + 0.5 * c[0], **tolerance)
+
+
+@pytest.mark.parametrize("dtype", ("float32", "float64"))
+@pytest.mark.parametrize("m", (5, 6, 12, 13, 29))
+def test_products_straight_from_operands_as_they_lie(m, dtype):
+    rng = np.random.default_rng(8)
+    batch, k, t = 3, 7, torsh_ops.from_numpy
+    for n in (1, 2, 3):
+        n *= columns_of(np.dtype(dtype).itemsize) // 2
+        a, b = arrays(rng, (batch, m, k), dtype), arrays(rng, (batch, k, n), dtype)
+        wide, tall = np.concatenate((b, b), 2), np.ascontiguousarray(a.swapaxes(1, 2))
+        expected = a.astype("f8") @ b.astype("f8")
+        close = {"rtol": 1e-5 if dtype == "float32" else 1e-13, "atol": 1e-5 if dtype == "float32" else 1e-13}
+        np.testing.assert_allclose(torsh_ops.bmm(t(a), t(b)).numpy(), expected, **close)
+        np.testing.assert_allclose(torsh_ops.bmm(t(tall).transpose(1, 2), t(wide)[:, :, :n]).numpy(), expected, **close)
+        one = torsh_ops.bmm(t(a), t(b)[:1].expand(batch, k, n)).numpy()
+        np.testing.assert_allclose(one, a.astype("f8") @ b[0].astype("f8"), **close)
+        out = np.full((2 * m, n), np.nan, dtype)
+        gemm.product(a[0], wide[0, :, n:], out[:m])
+        np.testing.assert_allclose(out[:m], expected[0], **close)
+        assert np.isnan(out[m:]).all()  # nothing is written behind the result
+
+
+def test_not_a_number_and_infinity_reach_only_their_rows_and_columns():
+    a, b = np.ones((1, 24, 8), np.float32), np.ones((1, 8, 48), np.float32)
+    a[0, 3, 2], b[0, 5, 7] = np.nan, np.inf
+    with np.errstate(invalid="ignore"):
+        expected = a @ b
+    np.testing.assert_array_equal(torsh_ops.bmm(torsh_ops.from_numpy(a), torsh_ops.from_numpy(b)).numpy(), expected)
 
 
 def test_the_last_columns_are_multiplied_with_nothing_that_lay_there():

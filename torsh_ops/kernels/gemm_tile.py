@@ -149,6 +149,7 @@ _tile = kernel_intrinsic("scale", f"{_NUMBERS} beta_at add", _emit)
 # Rows shared out evenly among tiles are no fewer, once there is a whole tile of them.
 FEWEST_ROWS = ROWS // 2
 _eager_tile = kernel_intrinsic("start", f"{_NUMBERS} start_at ahead", lambda e: _emit(e, FEWEST_ROWS))
+_plain_tile = kernel_intrinsic("like", _NUMBERS, lambda e: _emit(e, FEWEST_ROWS))
 
 
 @njit(**SERIAL)
@@ -186,6 +187,16 @@ def eager_strip(a, a_at, a_row, b, b_at, b_row, b_step, ahead, c, c_at, c_row, r
         numbers = (a, b, c, a_at, a_row, 1, b_at, b_row, c_at + first, c_row, rows, some, depth, start_at, ahead)
         _eager_tile((start,), numbers)
         b_at += b_step
+
+
+@njit(**SERIAL)
+def plain_strip(a, a_at, a_row, a_col, b, b_at, b_row, c, c_at, c_row, rows, columns, depth, like):
+    """``c = a @ b`` as `strip`, of `b` as it lies and FEWEST_ROWS or more; the array `like` gives the dtype."""
+    tile = VECTORS * (VECTOR_BYTES // like.itemsize)
+    for first in range(0, columns, tile):
+        some = min(tile, columns - first)
+        numbers = (a, b, c, a_at, a_row, a_col, b_at + first, b_row, c_at + first, c_row, rows, some, depth)
+        _plain_tile((like,), numbers)
 
 
 def _turn(e: Emitter) -> None:

@@ -4,12 +4,13 @@ from numba import njit
 
 from torsh_ops.kernels import activation as ak
 from torsh_ops.kernels import blas
+from torsh_ops.kernels import gemm as gk
 from torsh_ops.kernels import index as ik
 from torsh_ops.kernels import random as xk
 from torsh_ops.kernels import reduce as rk
 from torsh_ops.kernels import ternary as tk
 from torsh_ops.kernels.run import copy_run
-from torsh_ops.kernels.vector import SERIAL, span
+from torsh_ops.kernels.vector import SERIAL, flat, span
 
 
 @njit(**SERIAL)
@@ -50,7 +51,13 @@ def mv(a, transposed_a, x, out):
 
 @njit(**SERIAL)
 def bmm(a, transposed_a, b, transposed_b, out):
-    """`mm` of each pair of matrices."""
+    """`mm` of each pair of matrices; none is transposed."""
+    batch, m, n = out.shape
+    depth = a.shape[2]
+    if gk.fits_direct(m, n, depth, out.itemsize):
+        strides = (batch, m * depth, depth, 1, depth * n, n, 1, m * n, n)
+        gk.direct(flat(a), flat(b), flat(out), strides, m, n, depth)
+        return
     blas.batched_gemm(a, transposed_a != 0, b, transposed_b != 0, 1.0, 0.0, out)
 
 

@@ -39,32 +39,41 @@ _SMALL, _HUGE = 100**3, 1280**3
 _RESIDENT = 32 * 1024
 # Thin products are bound by memory, like anyone's.
 _THIN = 16
+_fits_direct = gk.fits_direct.py_func  # without a call into compiled code, 0.5 us
 _PLAIN_SCALE = {dtype: np.array([1, 0, 1], dtype) for dtype in (np.dtype(np.float32), np.dtype(np.float64))}
 
 
 def product(a: np.ndarray, b: np.ndarray, out: np.ndarray, alpha: float = 1.0, beta: float = 0.0) -> None:
     """``out = alpha * a @ b + beta * out`` of matrices of one dtype; `out` is C-contiguous."""
-    m, k = a.shape
-    n = b.shape[1]
     if a.dtype.kind != "f":
         _other(a, b, out, alpha, beta)
-    elif not (out.size and k):
+    elif not (out.size and a.shape[1]):
         _empty(out, beta)
     else:
         x, tx = rows_or_columns(a)
         y, ty = rows_or_columns(b)
-        kernel = _choose(m, n, k, tx or ty, out.itemsize)
         if threads.count == 1:
-            kernel(x, tx, y, ty, alpha, beta, out)
+            _multiply(x, tx, y, ty, alpha, beta, out)
         else:
-            _split_rows(kernel, x, tx, y, ty, alpha, beta, out)
+            _split_rows(x, tx, y, ty, alpha, beta, out)
 
 
-def _choose(m: int, n: int, k: int, turned: bool, size: int) -> Kernel:
+def _multiply(x: np.ndarray, tx: bool, y: np.ndarray, ty: bool, alpha: float, beta: float, out: np.ndarray) -> None:
+    """Multiply two matrices, or each pair of two batches, by the kernel that is fastest at it."""
+    m, n = out.shape[-2:]
+    k = y.shape[-1 if ty else -2]
+    plain = alpha == 1 and beta == 0 and not ty
+    _choose(m, n, k, tx or ty, plain, out.itemsize)(x, tx, y, ty, alpha, beta, out)
+
+
+def _choose(m: int, n: int, k: int, turned: bool, plain: bool, size: int) -> Kernel:
     """How to multiply (m, k) by (k, n): measured on Emerald Rapids with AVX-512, one thread."""
-    if not _SMALL < m * n * k < _HUGE or min(m, n, k) < _THIN:
-        return _openblas
-    return _tiles if turned or n * k * size > _RESIDENT else _parts
+    large = _SMALL < m * n * k < _HUGE and min(m, n, k) >= _THIN
+    if large and not turned and n * k * size <= _RESIDENT:
+        return _parts
+    if plain and _fits_direct(m, n, k, size):
+        return _direct
+    return _tiles if large else _openblas
 
 
 def _parts(x: np.ndarray, tx: bool, y: np.ndarray, ty: bool, alpha: float, beta: float, out: np.ndarray) -> None:
@@ -80,9 +89,28 @@ def _openblas(x: np.ndarray, tx: bool, y: np.ndarray, ty: bool, alpha: float, be
 
 
 def _tiles(x: np.ndarray, tx: bool, y: np.ndarray, ty: bool, alpha: float, beta: float, out: np.ndarray) -> None:
-    """Run the tiles on two matrices, or each pair of two batches."""
+    """Run the tiles, out of packed blocks where that pays."""
     m, n = out.shape[-2:]
-    k, size = x.shape[-2 if tx else -1], out.itemsize
+    k, size = y.shape[-1 if ty else -2], out.itemsize
+    x, y, first, strides = _placed(x, tx, y, ty, out)
+    plain = alpha == 1 and beta == 0
+    if beta == 0 and not plain:
+        out.fill(0)  # the tiles would add 0 times whatever is there
+    scale = _PLAIN_SCALE[out.dtype] if plain else np.array([alpha, beta, 1], out.dtype)
+    room = memory.empty((gk.room_of(m, n, k, size, strides[6] != 1),), out.dtype)
+    gk.product(x, y, first, strides, m, n, k, scale, 0 if plain else 1, room)
+
+
+def _direct(x: np.ndarray, tx: bool, y: np.ndarray, ty: bool, alpha: float, beta: float, out: np.ndarray) -> None:
+    """Run the tiles on the operands as they are."""
+    (m, n), k = out.shape[-2:], y.shape[-2]
+    x, y, first, strides = _placed(x, tx, y, ty, out)
+    gk.direct(x, y, first, strides, m, n, k)
+
+
+def _placed(x: np.ndarray, tx: bool, y: np.ndarray, ty: bool, out: np.ndarray) -> tuple[Any, ...]:
+    """The first row of each array, and the strides that the tiles take."""
+    size = out.itemsize
     (x_row, x_col), (y_row, y_col) = x.strides[-2:], y.strides[-2:]
     if tx:
         x_row, x_col = x_col, x_row
@@ -94,30 +122,22 @@ def _tiles(x: np.ndarray, tx: bool, y: np.ndarray, ty: bool, alpha: float, beta:
     else:
         batch, x_next, y_next, next_out = 1, 0, 0, 0
         x, y, first = x[0], y[0], out[0]
-    strides = (
+    return x, y, first, (
         batch, x_next // size, x_row // size, x_col // size, y_next // size, y_row // size, y_col // size,
         next_out // size, out.strides[-2] // size,
     )  # fmt: skip
-    plain = alpha == 1 and beta == 0
-    if beta == 0 and not plain:
-        out.fill(0)  # the tiles would add 0 times whatever is there
-    scale = _PLAIN_SCALE[out.dtype] if plain else np.array([alpha, beta, 1], out.dtype)
-    room = memory.empty((gk.room_of(m, n, k, size, y_col != size),), out.dtype)
-    gk.product(x, y, first, strides, m, n, k, scale, 0 if plain else 1, room)
 
 
-def _split_rows(
-    kernel: Kernel, x: np.ndarray, tx: bool, y: np.ndarray, ty: bool, alpha: float, beta: float, out: np.ndarray
-) -> None:
+def _split_rows(x: np.ndarray, tx: bool, y: np.ndarray, ty: bool, alpha: float, beta: float, out: np.ndarray) -> None:
     """Give each thread a range of rows of the result, or of columns when there are more of those."""
     m, n = out.shape
     work = m * n * (x.shape[0] if tx else x.shape[1]) // 64  # a multiply-add costs far less than an element's traffic
     if m >= n:
         a = x.T if tx else x
-        threads.rowwise(lambda a, c: kernel(a.T if tx else a, tx, y, ty, alpha, beta, c), work, m, a, out)
+        threads.rowwise(lambda a, c: _multiply(a.T if tx else a, tx, y, ty, alpha, beta, c), work, m, a, out)
     else:
         b = y if ty else y.T
-        threads.rowwise(lambda b, c: kernel(x, tx, b if ty else b.T, ty, alpha, beta, c.T), work, n, b, out.T)
+        threads.rowwise(lambda b, c: _multiply(x, tx, b if ty else b.T, ty, alpha, beta, c.T), work, n, b, out.T)
 
 
 def batched(a: np.ndarray, b: np.ndarray, out: np.ndarray, alpha: float = 1.0, beta: float = 0.0) -> None:
@@ -129,13 +149,11 @@ def batched(a: np.ndarray, b: np.ndarray, out: np.ndarray, alpha: float = 1.0, b
     else:
         x, tx = rows_or_columns(a)
         y, ty = rows_or_columns(b)
-        m, n = out.shape[1:]
-        kernel = _choose(m, n, a.shape[2], tx or ty, out.itemsize)
         if threads.count == 1:
-            kernel(x, tx, y, ty, alpha, beta, out)
+            _multiply(x, tx, y, ty, alpha, beta, out)
         else:
             work = out.size * a.shape[2] // 64
-            threads.rowwise(lambda x, y, c: kernel(x, tx, y, ty, alpha, beta, c), work, len(x), x, y, out)
+            threads.rowwise(lambda x, y, c: _multiply(x, tx, y, ty, alpha, beta, c), work, len(x), x, y, out)
 
 
 def matvec(a: np.ndarray, x: np.ndarray, out: np.ndarray) -> None:

@@ -8,6 +8,7 @@ from torsh_ops.kernels.call.objects import (
     ARRAY_FLAGS,
     ARRAY_NDIM,
     ARRAY_SHAPE,
+    BATCH_WORK,
     BOTH,
     FORMS,
     FORMS_TAKEN,
@@ -71,8 +72,9 @@ def product(self, args, count, names):
     batch = word(word(a + ARRAY_SHAPE)) if first else 1
     m, k = word(word(a + ARRAY_SHAPE) + 8 * first), word(word(a + ARRAY_SHAPE) + 8 + 8 * first)
     n = 1 if form == LEFT else word(word(b + ARRAY_SHAPE) + 8 + 8 * first)
-    itemsize, work = 4 + 4 * kind, batch * m * n * k
-    small = 0 < work < MORE_WORK * word(shared + 8 * SHARED_WORK)
+    itemsize, work = 4 + 4 * kind, m * n * k
+    worth = word(shared + 8 * SHARED_WORK)
+    small = 0 < work < MORE_WORK * worth and 0 < batch * work < BATCH_WORK * worth
     small = small and batch * m * n * itemsize < word(shared + 8 * POOLED)
     if not small or k != word(word(b + ARRAY_SHAPE) + 8 * first):
         return by_python(table, args, count, names)
