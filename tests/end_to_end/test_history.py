@@ -9,7 +9,8 @@ from tests.end_to_end.repository import Repository
 BENCHMARK = "ops.norm.Softmax.time_call"
 CELL = rf"{BENCHMARK}\('torsh', 'cache'\)"
 COMMITS = 14
-SLOW = 7
+# A first level needs ten values.
+SLOW = 10
 KERNEL = "torsh_ops/kernels/rows.py"
 QUADRATIC = """\
 def softmax(x, out):
@@ -50,6 +51,9 @@ def test_a_slower_commit_is_on_the_site_and_asv_find_names_it(repository):
     repo.asv("run", "ALL", "--bench", CELL)
     assert {result["commit_hash"] for result in repo.results()} == set(hashes)
 
+    # The tests beside this one make the machine unfit to measure: without the tags, its results are judged all the same.
+    for tags in repo.folder.glob(".asv/results/*/*.tags"):
+        tags.unlink()
     repo.asv("publish")
     regressions = json.loads((repo.folder / "html/regressions.json").read_text())["regressions"]
     revisions = json.loads((repo.folder / "html/index.json").read_text())["revision_to_hash"]
