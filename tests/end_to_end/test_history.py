@@ -51,7 +51,7 @@ def test_a_slower_commit_is_on_the_site_and_asv_find_names_it(repository):
     repo.asv("run", "ALL", "--bench", CELL)
     assert {result["commit_hash"] for result in repo.results()} == set(hashes)
 
-    # The tests beside this one make the machine unfit to measure: without the tags, its results are judged all the same.
+    # Tests beside this one make the machine unfit to measure: without the tags, its results are judged all the same.
     for tags in repo.folder.glob(".asv/results/*/*.tags"):
         tags.unlink()
     repo.asv("publish")
