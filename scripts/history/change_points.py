@@ -24,6 +24,9 @@ LEAST_EFFECT = 0.01
 LONGEST_EXCURSION, RETURN = 20, 0.5
 # Of a series of 60 or more; in shorter ones no step can take away as much.
 KERNEL_PENALTY = 6.0
+# Deviations by which a first level of fewer than MIN_VALUES must differ from the next. On stable real series the short
+# ones that measuring began with differ by up to 21.
+UNMISTAKABLE = 25.0
 # Values back to which a level is remembered where a fresh one is compared with it.
 REMEMBERED = 80
 # Beyond so many standard deviations a value says nothing about its level (Tukey's biweight).
@@ -159,9 +162,10 @@ def _levels(x: Array, resolution: float) -> tuple[list[int], list[tuple[int, int
     ends = [0, *_candidates(x, deviation), len(x)]
     middles = [float(np.median(x[a:b])) for a, b in itertools.pairwise(ends)]
     last = len(middles) - 1
-    # The first has no noise of its own to be compared with below MIN_VALUES: it may be how measuring began.
-    least = {0: MIN_VALUES} if last else {}
-    least[last] = SHORTEST_NEWEST_LEVEL
+    least = {last: SHORTEST_NEWEST_LEVEL}
+    if last and not _unmistakable(x, ends[1], ends[2], resolution):
+        # Too few values to know its noise: it may be how measuring began.
+        least[0] = MIN_VALUES
     kept = [i for i in range(last + 1) if ends[i + 1] - ends[i] >= least.get(i, SHORTEST_LEVEL)]
     levels, excursions = [], []
     for a, b in zip([-1, *kept], [*kept, last + 1], strict=False):
@@ -176,6 +180,14 @@ def _levels(x: Array, resolution: float) -> tuple[list[int], list[tuple[int, int
         levels = [*levels, fresh]
         excursions = [(a, b) for a, b in excursions if b <= fresh]
     return levels, sorted(excursions + returned)
+
+
+def _unmistakable(x: Array, start: int, stop: int, resolution: float) -> bool:
+    """Whether the values before `start` lie far from the level start..stop, by the noise of both."""
+    levels = [x[:start], x[start:stop]]
+    before, after = (float(np.median(level)) for level in levels)
+    noise = np.concatenate([level - np.median(level) for level in levels])
+    return abs(after - before) >= UNMISTAKABLE * _wide_deviation(noise, resolution)
 
 
 def _candidates(x: Array, deviation: float) -> list[int]:

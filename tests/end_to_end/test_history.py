@@ -9,8 +9,7 @@ from tests.end_to_end.repository import Repository
 BENCHMARK = "ops.norm.Softmax.time_call"
 CELL = rf"{BENCHMARK}\('torsh', 'cache'\)"
 COMMITS = 14
-# A first level needs ten values.
-SLOW = 10
+SLOW = 7
 KERNEL = "torsh_ops/kernels/rows.py"
 QUADRATIC = """\
 def softmax(x, out):

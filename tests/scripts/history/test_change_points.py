@@ -97,6 +97,15 @@ def test_a_large_step_does_not_hide_a_small_one():
     assert [abs(a - b) <= 1 for a, b in zip(at(values), [80, 140], strict=True)] == [True, True]
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_among_the_first_ten_values_only_an_unmistakable_step_is_seen(seed):
+    large, small = noisy(14, seed), noisy(14, seed)
+    large[7:] *= 3
+    small[7:] *= 1.1
+    assert at(large) == [7]
+    assert at(small) == []
+
+
 def test_values_of_two_kinds_of_machine_hide_no_step_of_both():
     rng = np.random.default_rng(6)
     values = noisy(200, seed=6) * np.where(rng.random(200) < 0.3, 1.4, 1.0)
