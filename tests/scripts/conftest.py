@@ -15,16 +15,22 @@ def empty_project(tmp_path) -> Project:
     return Project(folder)
 
 
+@pytest.fixture(scope="session")
+def original(tmp_path_factory) -> Project:
+    """The project with history, which every test that asks for `project` has a copy of."""
+    return with_history(Project(tmp_path_factory.mktemp("original")))
+
+
 @pytest.fixture
-def project(empty_project) -> Project:
-    return with_history(empty_project)
+def project(original, tmp_path) -> Project:
+    return original.copied(tmp_path / "project")
 
 
 @pytest.fixture(scope="session")
-def published(tmp_path_factory) -> Project:
+def published(original, tmp_path_factory) -> Project:
     """The project with history, published once: for reading only."""
     plugin.setup()
-    project = with_history(Project(tmp_path_factory.mktemp("published")))
+    project = original.copied(tmp_path_factory.mktemp("published") / "project")
     Publish.run(project.conf, pull=False)
     return project
 

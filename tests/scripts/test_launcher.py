@@ -43,7 +43,7 @@ def test_a_command_of_asv_works_through_it(project):
 @pytest.mark.parametrize(
     ("typed", "line"),
     [
-        (["bnech"], "no command 'bnech': did you mean bench"),
+        (["bnech"], "no command 'bnech': did you mean bench or bisect?"),
         (["--config", "asv.conf.json", "publsh"], "no command 'publsh': did you mean publish?"),
         (["frameworks", "--sise", "cache"], "no frameworks option '--sise': did you mean --size"),
         (["run", "--skip-exsting"], "no run option '--skip-exsting': did you mean --skip-existing"),
