@@ -105,6 +105,8 @@ def takes_real(ndim: int, dim: int, n: int) -> bool:
 def transform_rows(x: np.ndarray, out: np.ndarray, kind: Any, inverse: bool, scale: float, n: int) -> None:
     """Transform contiguous rows of `n` complex numbers, or of what `kind` says; `x` and `out` may be the same."""
     plan = row_plan(n, PART_OF[out.dtype])
+    if x.ndim > 2:  # the kernels are long: 2 to 4 s to compile for each number of dimensions
+        x, out = x.reshape(-1, x.shape[-1]), out.reshape(-1, out.shape[-1])
     if threads.count == 1:
         work = np.empty(plan.room, plan.table.dtype)
         kernels.rows(x, out, kind, inverse, scale, plan.a, plan.b, plan.table, work)
