@@ -19,6 +19,7 @@ from asv.util import UserError, human_time
 from rich.console import Console
 from rich.table import Table
 
+from ..options import add_frameworks
 from ..results import Row, geometric_mean, rows
 from .asv_run import Run
 
@@ -48,7 +49,7 @@ class Bench(Command):
         add = parser.add_argument
         add("--commits", "-n", type=int, default=2, help="how many commits, counted back from HEAD [2]")
         add("--bench", "-b", metavar="REGEX", action="append", help="other benchmarks than the usual few")
-        add("--frameworks", action="store_true", help="in the environment of all five frameworks")
+        add_frameworks(parser)
         add("--show-stderr", "-e", action="store_true", help="show what the benchmarks print")
         parser.set_defaults(func=cls.run_from_args)
         return parser

@@ -13,6 +13,8 @@ from asv.commands import Command
 from asv.console import log
 from asv.util import UserError
 
+from ..options import add_environment, add_json, status_of
+
 MINUTES = 60.0
 ABOUT = """\
 Find the commit that made a benchmark slower, though times are noisy and some commits do not build. Fresh processes of
@@ -53,36 +55,19 @@ class Bisect(Command):
         add("--within", type=int, default=1, metavar="N", help="N neighbouring commits are near enough [1]")
         add("--max-minutes", type=float, default=MINUTES, metavar="M", help=f"end after M minutes [{MINUTES:.0f}]")
         add("--restart", action="store_true", help="forget what an interrupted search has measured")
-        add("--frameworks", action="store_true", help="in the environment of all five frameworks")
-        add("-E", "--environment", metavar="SPEC", action="append", default=[], help="another environment, as asv "
-            "names them; `existing` takes this Python as it is")  # fmt: skip
-        add("--json", metavar="FILE", help="write everything measured to FILE; - is standard output")
+        add_environment(parser)
+        add_json(parser)
         parser.set_defaults(func=cls.run_from_args)
         return parser
 
     @classmethod
     def run_from_conf_args(cls, conf: Any, args: Any) -> int:
         """Call `run` with the options; 2 for what a person can mend."""
-        try:
-            return cls.run(
-                conf,
-                args.commits,
-                args.bench,
-                faster=args.faster,
-                touching=args.touching,
-                certainty=args.certainty,
-                within=args.within,
-                effect=args.effect / 100,
-                max_minutes=args.max_minutes,
-                restart=args.restart,
-                heavy=args.frameworks,
-                environment=args.environment,
-                json_file=args.json,
-            )
-        except (UserError, OSError) as error:
-            log.flush()
-            print(f"python -m scripts bisect: {error}", file=sys.stderr)
-            return 2
+        return status_of("python -m scripts bisect", lambda: cls.run(
+            conf, args.commits, args.bench, faster=args.faster, touching=args.touching, certainty=args.certainty,
+            within=args.within, effect=args.effect / 100, max_minutes=args.max_minutes, restart=args.restart,
+            heavy=args.frameworks, environment=args.environment, json_file=args.json,
+        ))  # fmt: skip
 
     @classmethod
     def run(

@@ -12,6 +12,8 @@ from asv.commands import Command
 from asv.console import log
 from asv.util import UserError
 
+from ..options import add_json
+
 PARTS = ("startup", "cells", "publish", "detection")
 
 
@@ -34,7 +36,7 @@ class Cost(Command):
         add("--quick", action="store_true", help="fewer repetitions, and results of 200 commits x 50 benchmarks")
         add("--only", metavar="PART", action="append", choices=PARTS, help=f"one part: {', '.join(PARTS)}; repeatable")
         add("--commit", help="whose cells are measured [HEAD]")
-        add("--json", metavar="FILE", help="write everything measured to FILE; - is standard output")
+        add_json(parser)
         parser.set_defaults(func=cls.run_from_args)
         return parser
 

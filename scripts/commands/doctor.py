@@ -10,6 +10,8 @@ from asv.console import log
 from asv.machine import Machine, MachineCollection
 from asv.util import UserError
 
+from ..options import add_json
+
 
 class Doctor(Command):
     """Examines this machine."""
@@ -31,7 +33,7 @@ class Doctor(Command):
         add = parser.add_argument
         add("--quick", action="store_true", help="without the peaks")
         add("--fresh-peaks", action="store_true", help="measure the peaks again and keep the better")
-        add("--json", metavar="FILE", help="write everything to FILE; - is standard output")
+        add_json(parser, "everything")
         add("--markdown", metavar="FILE", help="write it as a page to FILE; - is standard output")
         add("--machine", "-m", metavar="NAME", help="the name that asv knows this machine by [as asv machine has it]")
         parser.set_defaults(func=cls.run_from_args)

@@ -3,13 +3,13 @@
 import importlib
 import inspect
 import pkgutil
-import sys
 from typing import Any
 
 from asv.commands import Command
 from asv.util import UserError
 
 from .. import evaluation
+from ..options import status_of
 
 ABOUT = """\
 Print how often a command of this lab is right and how often it raises a false alarm, beside asv's own method, on noise
@@ -46,11 +46,7 @@ class Evaluate(Command):
     @classmethod
     def run_from_conf_args(cls, conf: Any, args: Any) -> int:
         """Call `run` with the options; what it can't do is status 2."""
-        try:
-            return cls.run(args.method, args.runs, args.histories)
-        except UserError as error:
-            print(f"evaluate: {error}", file=sys.stderr)
-            return 2
+        return status_of("evaluate", lambda: cls.run(args.method, args.runs, args.histories))
 
     @classmethod
     def run(cls, method: str, runs: int | None = None, histories: str | None = None) -> int:

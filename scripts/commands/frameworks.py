@@ -12,6 +12,8 @@ from asv.util import UserError
 
 from benchmarks.frameworks import NAMES, FrameworkUnavailable, UnknownName, load, threads
 
+from ..options import add_json
+
 
 class Frameworks(Command):
     """Times chosen workloads on every installed framework, beside one another."""
@@ -36,7 +38,7 @@ class Frameworks(Command):
             help="for each workload and size, three rounds at least [0.5]",
         )
         add("--threads", type=int, default=1, metavar="N", help="threads of each framework, on as many cores [1]")
-        add("--json", metavar="FILE", help="write everything measured to FILE; - is standard output")
+        add_json(parser)
         add("--fresh-peaks", action="store_true", help="measure the machine's peaks again and keep the better")
         parser.set_defaults(func=cls.run_from_args)
         return parser

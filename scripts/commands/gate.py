@@ -11,6 +11,7 @@ from asv.commands import Command
 from asv.console import log
 from asv.util import UserError
 
+from ..options import add_environment, add_json, status_of
 from .bench import FEW
 
 if TYPE_CHECKING:
@@ -79,10 +80,8 @@ class Gate(Command):
         add("--affected", action="store_true", help="leave out what no change between the two can touch")
         add("--self-test", action="store_true", help="compare HEAD, or BASE, with itself 40 times, and keep what "
             "that says of the mode")  # fmt: skip
-        add("--frameworks", action="store_true", help="in the environment of all five frameworks")
-        add("-E", "--environment", metavar="SPEC", action="append", default=[], help="another environment, as asv "
-            "names them; `existing` takes this Python as it is")  # fmt: skip
-        add("--json", metavar="FILE", help="write everything, each reading too, to FILE; - is standard output")
+        add_environment(parser)
+        add_json(parser, "everything, each reading too,")
         add("--markdown", metavar="FILE", help="write the table for a comment to FILE")
         add("--junit", metavar="FILE", help="write a JUnit report to FILE")
         parser.set_defaults(func=cls.run_from_args)
@@ -91,15 +90,10 @@ class Gate(Command):
     @classmethod
     def run_from_conf_args(cls, conf: Any, args: Any) -> int:
         """Call `run` with the options; whatever stops the comparison is status 2, for 1 is a regression."""
-        try:
-            return cls.run(
-                conf, args.base, args.head, args.mode, args.bench, args.rounds, args.effect, args.budget, args.affected,
-                args.self_test, args.frameworks, args.environment, args.json, args.markdown, args.junit,
-            )  # fmt: skip
-        except (UserError, OSError) as error:
-            log.flush()
-            print(f"gate: {error}", file=sys.stderr)
-            return 2
+        return status_of("gate", lambda: cls.run(
+            conf, args.base, args.head, args.mode, args.bench, args.rounds, args.effect, args.budget, args.affected,
+            args.self_test, args.frameworks, args.environment, args.json, args.markdown, args.junit,
+        ))  # fmt: skip
 
     @classmethod
     def run(

@@ -9,6 +9,8 @@ from typing import Any
 from asv.commands import Command
 from asv.util import UserError
 
+from ..options import add_json, status_of
+
 ABOUT = """\
 Find the commits at which stored results changed for good. Nothing is measured: asv's results are read.
 
@@ -47,7 +49,7 @@ class History(Command):
         add("--branch", metavar="NAME", help="the branch whose commits are in the series [the configured ones]")
         add("--min-effect", type=float, default=1.0, metavar="PERCENT", help="smaller changes are not reported [1]")
         add("--all", "-a", action="store_true", help="list stable and too short series as well")
-        add("--json", metavar="FILE", help="write everything found to FILE; - is standard output")
+        add_json(parser, "everything found")
         add("--csv", metavar="FILE", help="write a line for each series to FILE")
         add("--markdown", metavar="FILE", help="write the table as Markdown to FILE")
         add("--save-baseline", metavar="FILE", help="write the present levels to FILE (.csv or .json)")
@@ -58,16 +60,10 @@ class History(Command):
     @classmethod
     def run_from_conf_args(cls, conf: Any, args: Any) -> int:
         """Call `run` with the options; what it can't do is status 2."""
-        import sys
-
-        try:
-            return cls.run(
-                conf, args.bench, args.machine, args.environment, args.since, args.branch, args.min_effect, args.all,
-                args.json, args.csv, args.markdown, args.save_baseline, args.baseline,
-            )  # fmt: skip
-        except (UserError, OSError) as error:
-            print(f"history: {error}", file=sys.stderr)
-            return 2
+        return status_of("history", lambda: cls.run(
+            conf, args.bench, args.machine, args.environment, args.since, args.branch, args.min_effect, args.all,
+            args.json, args.csv, args.markdown, args.save_baseline, args.baseline,
+        ))  # fmt: skip
 
     @classmethod
     def run(
