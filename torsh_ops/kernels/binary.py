@@ -51,6 +51,18 @@ def _part(x, like, start, n):
     return lambda x, like, start, n: x
 
 
+def run_of(x, start, n):
+    """The `n` elements of an array from `start` on; a number as it is."""
+    raise NotImplementedError
+
+
+@overload(run_of, jit_options=FORCED)
+def _run_of(x, start, n):
+    if isinstance(x, types.Array):
+        return lambda x, start, n: span(x, start, n)
+    return lambda x, start, n: x
+
+
 @njit(**SERIAL)
 def add(x, y, out):
     """`x + y`."""

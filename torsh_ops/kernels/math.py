@@ -76,19 +76,25 @@ def exp_f32(x):
 
 
 @njit(**FORCED)
-def exp2_f32(x):
-    """2**x, as exp; whole numbers give exact results."""
-    x = f4(-151.0) if f4(-151.0) > x else x
-    x = f4(128.5) if f4(128.5) < x else x
-    t = x + _EVEN
-    r = x - (t - _EVEN)
+def exp2_near_f32(r):
+    """2 to the power r, |r| <= 1."""
     q = fma(f4(1.4916963e-05), r, f4(0.00015645292))
     q = fma(q, r, f4(0.001334172))
     q = fma(q, r, f4(0.009616844))
     q = fma(q, r, f4(0.05550366))
     q = fma(q, r, f4(0.24022669))
     q = fma(q, r, f4(0.69314724))
-    q = fma(q, r, f4(1.0))
+    return fma(q, r, f4(1.0))
+
+
+@njit(**FORCED)
+def exp2_f32(x):
+    """2**x, as exp; whole numbers give exact results."""
+    x = f4(-151.0) if f4(-151.0) > x else x
+    x = f4(128.5) if f4(128.5) < x else x
+    t = x + _EVEN
+    r = x - (t - _EVEN)
+    q = exp2_near_f32(r)
     half = _power_of_two(t)
     return q * half * half
 
@@ -255,6 +261,16 @@ def within_f32(x, low, high):
 
 
 @njit(**FORCED)
+def sizes_within_f32(x, most):
+    """Whether the bits of the absolute value of every element are those of `most` or less."""
+    worst = _i4(0)
+    for i in range(x.size):
+        size = bits_of_f32(fabs(x[i]))
+        worst = size if size > worst else worst
+    return worst <= most
+
+
+@njit(**FORCED)
 def _all_normal_f32(x):
     return within_f32(x, _u4(0x00800000), _u4(0x7F7FFFFF))
 
@@ -275,7 +291,8 @@ def _rsqrt_f64(x):
 
 
 @njit(**FORCED)
-def _never(x):
+def never(x):
+    """What `all_normal` and its like are of float64."""
     return False
 
 
@@ -349,7 +366,9 @@ def all_rootable(x):
     raise NotImplementedError
 
 
-def _choose(name, single, double):
+def choose(name, single, double):
+    """Make `name`, of a number or an array, the function `single` of float32 and `double` of float64."""
+
     @overload(name, jit_options=FORCED)
     def form(x):
         if getattr(x, "dtype", x) == types.float32:
@@ -357,17 +376,17 @@ def _choose(name, single, double):
         return lambda x: double(x)
 
 
-_choose(exp, exp_f32, math.exp)
-_choose(expm1, expm1_f32, math.expm1)
-_choose(log, log_f32, math.log)
-_choose(tanh, tanh_f32, math.tanh)
-_choose(sigmoid, sigmoid_f32, _sigmoid_f64)
-_choose(erf, erf_f32, math.erf)
-_choose(root, sqrt, sqrt)
-_choose(exp2, exp2_f32, math.exp2)
-_choose(log1p, log1p_f32, math.log1p)
-_choose(log_normal, log_normal_f32, math.log)
-_choose(root_normal, root_normal_f32, sqrt)
-_choose(rsqrt_normal, rsqrt_normal_f32, _rsqrt_f64)
-_choose(all_normal, _all_normal_f32, _never)
-_choose(all_rootable, _all_rootable_f32, _never)
+choose(exp, exp_f32, math.exp)
+choose(expm1, expm1_f32, math.expm1)
+choose(log, log_f32, math.log)
+choose(tanh, tanh_f32, math.tanh)
+choose(sigmoid, sigmoid_f32, _sigmoid_f64)
+choose(erf, erf_f32, math.erf)
+choose(root, sqrt, sqrt)
+choose(exp2, exp2_f32, math.exp2)
+choose(log1p, log1p_f32, math.log1p)
+choose(log_normal, log_normal_f32, math.log)
+choose(root_normal, root_normal_f32, sqrt)
+choose(rsqrt_normal, rsqrt_normal_f32, _rsqrt_f64)
+choose(all_normal, _all_normal_f32, never)
+choose(all_rootable, _all_rootable_f32, never)

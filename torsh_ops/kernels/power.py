@@ -14,7 +14,7 @@ from numba.extending import intrinsic, overload
 from numba.np import arrayobj
 
 from torsh_ops.kernels import math as m
-from torsh_ops.kernels.binary import at, part, period
+from torsh_ops.kernels.binary import at, part, period, run_of
 from torsh_ops.kernels.vector import (
     FORCED,
     SERIAL,
@@ -33,6 +33,7 @@ RUN = 512
 _i4, _f8 = np.int32, np.float64
 # Adding it to a small whole number leaves that number, and the bias of an exponent, in the low bits.
 _EXPONENT = f4(12582912.0 + 127)
+_LARGEST = _i4(0x7F7FFFFF)
 
 
 @intrinsic
@@ -72,13 +73,7 @@ def _exp2_of(r, half):
     """2 to the power `r + 2 half`, -1 <= r <= 1 and `half` whole; 0 or infinity where that is far out."""
     half = f4(-80.0) if f4(-80.0) > half else half
     half = f4(65.0) if f4(65.0) < half else half
-    q = fma(f4(1.4916963e-05), r, f4(0.00015645292))
-    q = fma(q, r, f4(0.001334172))
-    q = fma(q, r, f4(0.009616844))
-    q = fma(q, r, f4(0.05550366))
-    q = fma(q, r, f4(0.24022669))
-    q = fma(q, r, f4(0.69314724))
-    q = fma(q, r, f4(1.0))
+    q = m.exp2_near_f32(r)
     scale = f32_of_bits(_i4(bits_of_f32(half + _EXPONENT) << _i4(23)))
     return q * scale * scale
 
@@ -116,23 +111,7 @@ def _ordinary_form(x, y):
 
 @njit(**FORCED)
 def _all_finite(x):
-    worst = _i4(0)
-    for i in range(x.size):
-        size = bits_of_f32(fabs(x[i]))
-        worst = size if size > worst else worst
-    return worst < _i4(0x7F800000)
-
-
-def _run(x, start, size):
-    """`size` elements of an array from `start` on; a number itself."""
-    raise NotImplementedError
-
-
-@overload(_run, jit_options=FORCED)
-def _run_form(x, start, size):
-    if isinstance(x, types.Array):
-        return lambda x, start, size: span(x, start, size)
-    return lambda x, start, size: x
+    return m.sizes_within_f32(x, _LARGEST)
 
 
 @njit(**SERIAL)
@@ -144,7 +123,7 @@ def power(x, y, out):
         a, b, o = part(x, y, first, n), part(y, x, first, n), span(out, first, n)
         for start in range(0, n, RUN):
             size = min(RUN, n - start)
-            c, d = _run(a, start, size), _run(b, start, size)
+            c, d = run_of(a, start, size), run_of(b, start, size)
             r, h, z = span(rest, 0, size), span(halves, 0, size), span(o, start, size)
             for i in range(size):
                 t = _log2(fabs(_f8(at(c, i)))) * _f8(at(d, i))

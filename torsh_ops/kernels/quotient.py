@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit, types
 from numba.extending import overload
 
-from torsh_ops.kernels.binary import at, part, period
+from torsh_ops.kernels.binary import at, part, period, run_of
 from torsh_ops.kernels.vector import (
     FORCED,
     SERIAL,
@@ -27,18 +27,6 @@ RUN = 1024
 _i4, _f8 = np.int32, np.float64
 _INFINITE = np.int32(0x7F800000)
 _LARGE = np.int32(np.float32(2.0**22).view(np.int32))
-
-
-def run_of(x, start, n):
-    """The `n` elements of an array from `start` on; a number as it is."""
-    raise NotImplementedError
-
-
-@overload(run_of, jit_options=FORCED)
-def _run_of(x, start, n):
-    if isinstance(x, types.Array):
-        return lambda x, start, n: span(x, start, n)
-    return lambda x, start, n: x
 
 
 @njit(**FORCED)

@@ -7,10 +7,10 @@ Up to NEAR the multiple of pi next to x is taken off in three parts, which leave
 import math
 
 import numpy as np
-from numba import njit, types
-from numba.extending import overload
+from numba import njit
 
-from torsh_ops.kernels.vector import FORCED, bits_of_f32, f4, f32_of_bits, fabs, fma
+from torsh_ops.kernels.math import choose, never, sizes_within_f32
+from torsh_ops.kernels.vector import FORCED, bits_of_f32, f4, f32_of_bits, fma
 
 _i4 = np.int32
 # The rounding of x / pi then is a thousandth of a turn at most: the polynomial still holds.
@@ -56,16 +56,7 @@ def _cos_far_f32(x):
 
 @njit(**FORCED)
 def _all_near_f32(x):
-    worst = _i4(0)
-    for i in range(x.size):
-        size = bits_of_f32(fabs(x[i]))
-        worst = size if size > worst else worst
-    return worst <= _NEAR_BITS
-
-
-@njit(**FORCED)
-def _never(x):
-    return False
+    return sizes_within_f32(x, _NEAR_BITS)
 
 
 def sin(x):
@@ -93,16 +84,8 @@ def all_near(x):
     raise NotImplementedError
 
 
-def _choose(name, single, double):
-    @overload(name, jit_options=FORCED)
-    def form(x):
-        if getattr(x, "dtype", x) == types.float32:
-            return lambda x: single(x)
-        return lambda x: double(x)
-
-
-_choose(sin, _sin_f32, math.sin)
-_choose(cos, _cos_f32, math.cos)
-_choose(sin_far, _sin_far_f32, math.sin)
-_choose(cos_far, _cos_far_f32, math.cos)
-_choose(all_near, _all_near_f32, _never)
+choose(sin, _sin_f32, math.sin)
+choose(cos, _cos_f32, math.cos)
+choose(sin_far, _sin_far_f32, math.sin)
+choose(cos_far, _cos_far_f32, math.cos)
+choose(all_near, _all_near_f32, never)
