@@ -187,6 +187,7 @@ def test_every_case_is_the_same_sum_by_panels(case, monkeypatch):
 
 
 @pytest.mark.parametrize("dtype", EPS)
+@pytest.mark.parametrize("block", [0, 256 * 1024])
 @pytest.mark.parametrize(
     "case",
     [
@@ -194,14 +195,18 @@ def test_every_case_is_the_same_sum_by_panels(case, monkeypatch):
         (3, 5, 7, 7, 13, (1, 1), (0, 0), 1),  # pixels that fill no vector, rows that fill no tile
         (2, 6, 20, 36, 25, (1, 1), (0, 0), 1),  # several blocks
         (2, 6, 9, 11, 16, (1, 1), (0, 0), 2),
+        (5, 70, 7, 7, 26, (1, 1), (0, 0), 2),  # a pixel by itself, in blocks of several images
+        (2, 140, 6, 14, 40, (1, 1), (0, 0), 1),  # four of them, and channels that fill no vector
+        (2, 40, 18, 19, 12, (1, 1), (0, 0), 1),  # one strip of weights: none is left to fetch the next block
         (2, 3, 13, 12, 9, (2, 3), (1, 2), 1),  # a copy
         (1, 4, 1, 1, 30, (1, 1), (0, 0), 1),
+        (3, 64, 1, 1, 30, (1, 1), (0, 0), 1),
     ],
 )
-def test_every_pointwise_case_is_the_same_sum(case, dtype, monkeypatch):
-    monkeypatch.setattr(conv_plan, "_POINTWISE_BYTES", 0)
+def test_every_pointwise_case_is_the_same_sum(case, block, dtype, monkeypatch):
+    monkeypatch.setattr(conv_plan, "_POINTWISE_BYTES", block)
     monkeypatch.setattr(conv_plan, "_POINTWISE_WIDTH", 256)
-    monkeypatch.setattr(conv, "choose", lambda images, *shape: conv_method.Pointwise(*shape))
+    monkeypatch.setattr(conv, "choose", conv_method.Pointwise)
     n, c, h, w, k, stride, padding, groups = case
     rng = np.random.default_rng(6)
     x, weight, bias = (
@@ -209,6 +214,18 @@ def test_every_pointwise_case_is_the_same_sum(case, dtype, monkeypatch):
     )
     how = stride, padding, (1, 1), groups
     close(conv2d(*t(x, weight, bias), *how).numpy(), reference(x, weight, bias, *how), 10 * EPS[dtype])
+
+
+@pytest.mark.parametrize(("height", "width"), [(7, 7), (14, 14), (5, 5), (20, 36)])
+def test_a_pointwise_sum_holds_nothing_of_other_pixels(height, width):
+    rng = np.random.default_rng(7)
+    x, weight = rng.standard_normal((2, 64, height, width), "f4"), rng.standard_normal((16, 64, 1, 1), "f4")
+    expected = np.zeros((2, 16, height, width), bool)
+    for image, pixel, value in ((0, 0, np.nan), (0, height * width - 1, np.inf), (1, height * width // 2, np.nan)):
+        x[image, 3].flat[pixel] = value
+        expected[image].reshape(16, -1)[:, pixel] = True
+    for _ in range(3):
+        np.testing.assert_array_equal(~np.isfinite(conv2d(*t(x, weight)).numpy()), expected)
 
 
 @pytest.mark.parametrize("stride", [1, 2])

@@ -4,6 +4,7 @@ A tile keeps ROWS rows of two vectors of the result in registers. On the machine
 AVX-512) its inner loop runs at 98 % of the peak of the multiply-add units, out of the first or second level cache.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
@@ -20,7 +21,9 @@ VECTORS = 2
 # A pointer for every so many rows: one row further and two are addressing modes, so the pointers stay in registers.
 _GROUP = 3
 # From this depth on a tile lasts long enough for its part of the result to come from memory meanwhile.
-_DEEP = 128
+DEEP = 128
+# Emits what a step of a tile's loop does beside its multiplications, given its number and the columns' vectors.
+Beside = Callable[[Emitter, Any, list[Any]], None]
 
 
 def columns_of(itemsize: int) -> int:
@@ -46,7 +49,7 @@ def _fetch(e: Emitter) -> None:
 
 
 # Ask for a tile's width of memory that will be written.
-_prefetch = kernel_intrinsic("scale", "c c_at", _fetch)
+prefetch_tile = kernel_intrinsic("scale", "c c_at", _fetch)
 
 
 def _opaque(e: Emitter, pointer: Any) -> Any:
@@ -58,11 +61,10 @@ def _opaque(e: Emitter, pointer: Any) -> Any:
     return e.builder.asm(kind, "", "=r,0", [pointer], side_effect=False)
 
 
-def _sums(e: Emitter, rows: int, vectors: int) -> list[list[Any]]:
+def _sums(e: Emitter, rows: int, vectors: int, beside: Beside | None) -> list[list[Any]]:
     """Emit the loop over the depth; returns rows x vectors of sums.
 
-    Sums begin at `start` where the tile has one. Where it looks `ahead`, it brings lines near that lie so many elements
-    behind those it reads.
+    Sums begin at `start` where the tile has one. `beside` emits what else each step does.
     """
     b, a = e.builder, e.args
     heads = [_opaque(e, e.at(a["a"], a["a_at"], b.mul(INT64(row), a["a_row"]))) for row in range(0, rows, _GROUP)]
@@ -76,8 +78,8 @@ def _sums(e: Emitter, rows: int, vectors: int) -> list[list[Any]]:
     pointers, place = [b.phi(head.type) for head in heads], b.phi(start.type)
     sums = [[b.phi(e.vector) for _ in range(vectors)] for _ in range(rows)]
     columns = [e.load_vector(place, e.width * v) for v in range(vectors)]
-    if "ahead" in a:
-        e.prefetch(b.gep(place, [a["ahead"]]), write=False, nearest=2)
+    if beside:
+        beside(e, step, columns)
     grown = []
     for row in range(rows):
         pointer, further = pointers[row // _GROUP], steps[row % _GROUP]
@@ -91,7 +93,7 @@ def _sums(e: Emitter, rows: int, vectors: int) -> list[list[Any]]:
         *((s, v, g) for v, old, new in zip(begun, sums, grown, strict=True) for s, g in zip(old, new, strict=True)),
     ):
         phi.add_incoming(first, before)
-        phi.add_incoming(then, loop)
+        phi.add_incoming(then, b.block)
     b.cbranch(b.icmp_signed("<", following, a["depth"]), loop, after)
     b.position_at_end(after)
     return grown
@@ -125,7 +127,7 @@ def _write(e: Emitter, sums: list[list[Any]], mask: Any, scalars: list[Any]) -> 
         e.write_masked(mask, total, place, last)
 
 
-def _emit(e: Emitter, fewest: int = 1) -> None:
+def emit_tiles(e: Emitter, fewest: int = 1, beside: Beside | None = None) -> None:
     """Choose among the tiles: one for every number of rows, of one and of two vectors."""
     _pointers(e, "a", "b", "c")
     b, a = e.builder, e.args
@@ -139,17 +141,16 @@ def _emit(e: Emitter, fewest: int = 1) -> None:
             here.add_case(INT64((vectors - 1) * ROWS + rows), block)
             b.position_at_end(block)
             mask = e.first_lanes(b.sub(a["columns"], INT64(e.width * (vectors - 1))))
-            _store(e, _sums(e, rows, vectors), mask)
+            _store(e, _sums(e, rows, vectors, beside), mask)
             b.branch(after)
     b.position_at_end(after)
 
 
-_NUMBERS = "a b c a_at a_row a_col b_at b_row c_at c_row rows columns depth"
-_tile = kernel_intrinsic("scale", f"{_NUMBERS} beta_at add", _emit)
+NUMBERS = "a b c a_at a_row a_col b_at b_row c_at c_row rows columns depth"
+_tile = kernel_intrinsic("scale", f"{NUMBERS} beta_at add", emit_tiles)
 # Rows shared out evenly among tiles are no fewer, once there is a whole tile of them.
 FEWEST_ROWS = ROWS // 2
-_eager_tile = kernel_intrinsic("start", f"{_NUMBERS} start_at ahead", lambda e: _emit(e, FEWEST_ROWS))
-_plain_tile = kernel_intrinsic("like", _NUMBERS, lambda e: _emit(e, FEWEST_ROWS))
+_plain_tile = kernel_intrinsic("like", NUMBERS, lambda e: emit_tiles(e, FEWEST_ROWS))
 
 
 @njit(**SERIAL)
@@ -163,29 +164,11 @@ def strip(a, a_at, a_row, a_col, b, b_at, b_row, b_step, c, c_at, c_row, rows, c
     tile = VECTORS * (VECTOR_BYTES // scale.itemsize)
     for first in range(0, columns, tile):
         some = min(tile, columns - first)
-        if depth >= _DEEP:
+        if depth >= DEEP:
             for i in range(rows):
-                _prefetch((scale,), (c, c_at + first + i * c_row))
+                prefetch_tile((scale,), (c, c_at + first + i * c_row))
         numbers = (a, b, c, a_at, a_row, a_col, b_at, b_row, c_at + first, c_row, rows, some, depth, beta_at, add)
         _tile((scale,), numbers)
-        b_at += b_step
-
-
-@njit(**SERIAL)
-def eager_strip(a, a_at, a_row, b, b_at, b_row, b_step, ahead, c, c_at, c_row, rows, columns, depth, start, start_at):
-    """``c = a @ b + start[start_at + row]``, as `strip`, with columns of `a` 1 apart; `start` is an array.
-
-    Meanwhile what lies `ahead` elements further in `b` is brought to the second-level cache. There are FEWEST_ROWS or
-    more.
-    """
-    tile = VECTORS * (VECTOR_BYTES // start.itemsize)
-    for first in range(0, columns, tile):
-        some = min(tile, columns - first)
-        if depth >= _DEEP:
-            for i in range(rows):
-                _prefetch((start,), (c, c_at + first + i * c_row))
-        numbers = (a, b, c, a_at, a_row, 1, b_at, b_row, c_at + first, c_row, rows, some, depth, start_at, ahead)
-        _eager_tile((start,), numbers)
         b_at += b_step
 
 

@@ -37,8 +37,8 @@ def words(plan: conv.Plan) -> list[int]:
 
 @njit(**SERIAL)
 def pointwise(x, weights, init, tables, room, out):
-    """`conv_pointwise.pointwise`: groups, width."""
-    conv_pointwise.pointwise(x, weights, init, tables[0], tables[1], room, out)
+    """`conv_pointwise.pointwise`: groups, and the pixels and images of a block."""
+    conv_pointwise.pointwise(x, weights, init, tables[0], tables[1], tables[2], room, out)
 
 
 @njit(**SERIAL)

@@ -7,7 +7,7 @@ import numpy as np
 
 from torsh_ops import memory
 from torsh_ops.kernels import conv as kernels
-from torsh_ops.kernels import conv_depthwise, conv_packed, conv_pointwise, conv_winograd, window
+from torsh_ops.kernels import conv_depthwise, conv_packed, conv_pointwise, conv_winograd, gemm_tile, window
 from torsh_ops.kernels.conv_emit import ROWS, lanes_of
 from torsh_ops.ops import conv_plan
 from torsh_ops.ops.conv_plan import Offsets
@@ -15,6 +15,7 @@ from torsh_ops.ops.windows import Pair
 
 _LINE = 64  # bytes
 _KEPT = 512  # shapes
+_NEAREST = 64 * 1024  # bytes
 
 
 class Buffers:
@@ -89,31 +90,38 @@ class Pointwise:
     """A matrix product of the weights, of 1x1 kernels, and the image as it lies."""
 
     def __init__(
-        self, out: Pair, groups: int, channels: int, rows: int, offsets: tuple[Offsets, Offsets], stride: Pair,
-        dtype: np.dtype,
+        self, images: int, out: Pair, groups: int, channels: int, rows: int, offsets: tuple[Offsets, Offsets],
+        stride: Pair, dtype: np.dtype,
     ) -> None:  # fmt: skip
-        shape = (out, groups, channels, rows, offsets, stride)
-        self.plan, self.width, sizes = conv_plan.pointwise(*shape, dtype.itemsize)
+        shape = (images, out, groups, channels, rows, offsets, stride)
+        self.plan, self.block, sizes = conv_plan.pointwise(*shape, dtype.itemsize)
         self.copied, self.groups = sizes[0] > 0, groups
         self.buffers = Buffers(dtype, *sizes)
-        vectors = -(-out[0] * out[1] // lanes_of(dtype.itemsize))
-        # Two multiply-adds a cycle, a tenth of all time waiting for memory; and 2 cycles to copy a pixel.
-        self.cycles = 1.1 * groups * (rows * vectors * (channels / 2 + 2) + 2 * sizes[0])
+        area, lanes = out[0] * out[1], lanes_of(dtype.itemsize)
+        alone = conv_pointwise.count_alone.py_func(area, channels, lanes)
+        vectors = -(-(area - alone) // lanes)
+        # Two multiply-adds a cycle, but a tile of one vector waits for its loads.
+        cycles = rows * (vectors * (channels / 2 + 2) + vectors % 2 * channels / 12 + alone * (channels / 32 + 4))
+        # Of all time so much is waiting for memory, the more where a strip of weights is larger than the nearest cache.
+        waiting = 1.05 if gemm_tile.ROWS * channels * dtype.itemsize <= _NEAREST else 1.2
+        self.cycles = groups * (waiting * cycles + 2.2 * sizes[0])  # and 2 cycles to copy a pixel
 
     def run(self, x: np.ndarray, weights: np.ndarray, init: np.ndarray, out: np.ndarray) -> None:
         """Write the correlation of `x` with `weights`, begun from `init`, into `out`."""
-        padded, room = self.buffers.take()
         if self.copied:
-            conv_pointwise.pointwise_of_copy(self.plan, x, weights, init, self.width, padded, room, out)
+            padded, room = self.buffers.take()
+            conv_pointwise.pointwise_of_copy(self.plan, x, weights, init, self.block[0], padded, room, out)
         else:
-            conv_pointwise.pointwise(x, weights, init, self.groups, self.width, room, out)
+            # Whole: a block of the pool that is given back as a view is looked for by the next who asks (8 us).
+            room = memory.empty(self.buffers.total, self.buffers.dtype)
+            conv_pointwise.pointwise(x, weights, init, self.groups, *self.block, room, out)
 
     def planned(self) -> tuple[Any, list[int], int]:
         """Return what a plan needs, as `Direct.planned`."""
         if self.copied:
-            tables = [self.buffers.slices[1].start, self.width, *window.words(self.plan)]
+            tables = [self.buffers.slices[1].start, self.block[0], *window.words(self.plan)]
             return window.pointwise_of_copy, tables, *self.buffers.total
-        return window.pointwise, [self.groups, self.width], *self.buffers.total
+        return window.pointwise, [self.groups, *self.block], *self.buffers.total
 
 
 class Depthwise:
@@ -182,7 +190,7 @@ def choose(
     direct = Direct(out, groups, channels, rows, offsets, stride, dtype)
     method: Direct | Packed | Pointwise = packed if packed.cycles < direct.cycles else direct
     if len(offsets[0]) == len(offsets[1]) == 1:
-        pointwise = Pointwise(out, groups, channels, rows, offsets, stride, dtype)
+        pointwise = Pointwise(images, out, groups, channels, rows, offsets, stride, dtype)
         return pointwise if pointwise.cycles < method.cycles else method
     if three and dtype == np.float32 and groups == 1 and stride == (1, 1):
         winograd = Winograd(images, out, channels, rows, (offsets[0][0], offsets[1][0]))

@@ -5,6 +5,7 @@ import numpy as np
 from torsh_ops.kernels.conv import Plan
 from torsh_ops.kernels.conv_emit import lanes_of
 from torsh_ops.kernels.conv_packed import Panels
+from torsh_ops.kernels.conv_pointwise import room_of as pointwise_room
 from torsh_ops.kernels.conv_tile import TILE_VECTORS, whole_tiles
 from torsh_ops.kernels.conv_winograd import LANES, PRODUCTS, Pieces
 from torsh_ops.kernels.gemm_tile import columns_of
@@ -18,8 +19,10 @@ _COPY_BYTES = 512 * 1024
 _PANEL_DEPTH = 256
 _PANELS_BYTES = 256 * 1024
 _BLOCK_PIXELS = 4096
-# Of a block of pixels of 1x1 kernels; the fewest of them, and images that are one block.
-_POINTWISE_BYTES, _POINTWISE_WIDTH, _POINTWISE_AREA = 128 * 1024, 128, 256
+# Of a block of pixels of 1x1 kernels; of one where the weights fill the caches, so that they pass through less often;
+# the fewest pixels of a block, and images that are not cut.
+_POINTWISE_BYTES, _POINTWISE_MOST_BYTES, _POINTWISE_WEIGHTS = 256 * 1024, 512 * 1024, 512 * 1024
+_POINTWISE_WIDTH, _POINTWISE_AREA = 128, 256
 # Inputs and products of Winograd's 36 multiplications, likewise.
 _PIECES_BYTES = 1024 * 1024
 # A band of fewer rows would copy its border more often than its rows.
@@ -155,23 +158,27 @@ def panels(
 
 
 def pointwise(
-    out: Pair, groups: int, channels: int, rows: int, offsets: tuple[Offsets, Offsets], stride: Pair, itemsize: int
-) -> tuple[Plan, int, tuple[int, int]]:
+    images: int, out: Pair, groups: int, channels: int, rows: int, offsets: tuple[Offsets, Offsets], stride: Pair,
+    itemsize: int,
+) -> tuple[Plan, tuple[int, int], tuple[int, int]]:  # fmt: skip
     """Plan `correlation` with 1x1 kernels as a matrix product.
 
-    Returns the plan, the pixels of a block, and the elements of its two buffers: the copy of an image, 0 where the
-    image has the pixels as they are needed, and a tile of pixels.
+    Returns the plan, the pixels and the images of a block, and the elements of its two buffers: the copy of an image,
+    0 where the image has the pixels as they are needed, and a block's tiles.
     """
     layout = _Layout(out, *offsets, stride, itemsize)
     layout.height = out[0]
     none = np.zeros(0, np.int64)
     plan = _plan(layout, groups, channels, rows, offsets, stride, none, none, none, none, 0)
-    area, tile = out[0] * out[1], columns_of(itemsize)
-    # Where the output is several times the input, longer runs of it are worth more than a block that stays near.
-    fitting = _POINTWISE_BYTES * (4 if rows > 4 * channels else 1) // (itemsize * channels)
-    width = max(fitting // tile * tile, _POINTWISE_WIDTH if area > _POINTWISE_AREA else area)
+    area, tile, pixel = out[0] * out[1], columns_of(itemsize), channels * itemsize
+    width = max(_POINTWISE_BYTES // pixel // tile * tile, _POINTWISE_WIDTH)
+    if area <= max(width, _POINTWISE_AREA):
+        width = area
     copied = offsets != ((0,), (0,)) or stride != (1, 1)
-    return plan, width, (channels * area if copied else 0, channels * tile if area % lanes_of(itemsize) else 0)
+    fitting = _POINTWISE_MOST_BYTES if rows * pixel > _POINTWISE_WEIGHTS else _POINTWISE_BYTES
+    together = min(max(fitting // (pixel * area), 1), images) if width == area and not copied else 1
+    room = pointwise_room(channels, width, together, itemsize)
+    return plan, (width, together), (channels * area if copied else 0, room)
 
 
 def weight_gradient(

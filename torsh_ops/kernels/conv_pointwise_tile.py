@@ -1,0 +1,143 @@
+"""The register tiles of 1x1 convolutions: those of matrix products, which pack, or fetch, while they multiply."""
+
+from typing import Any
+
+from llvmlite import ir
+from numba import njit
+from numba.core import cgutils
+
+from torsh_ops.kernels.conv_emit import INT64, VECTOR_BYTES, Emitter, kernel_intrinsic
+from torsh_ops.kernels.gemm_tile import DEEP, FEWEST_ROWS, NUMBERS, VECTORS, emit_tiles, prefetch_tile
+from torsh_ops.kernels.vector import FORCED, SERIAL
+
+_LINE = 64  # bytes
+# Pixels that are each summed along the depth, in vectors of channels, rather than in a vector of pixels.
+MOST_ALONE = 4
+# In the place of `seldom`: nothing is fetched.
+NEVER = 62
+
+
+def _pointer(e: Emitter, name: str) -> Any:
+    return e.builder.inttoptr(e.args[name], e.scalar.as_pointer())
+
+
+def _pack(e: Emitter, step: Any, columns: list[Any]) -> None:
+    """Store the columns where the tiles of other rows read them: one behind the other."""
+    panel = _pointer(e, "panel")
+    for v, column in enumerate(columns):
+        e.store_vector(column, panel, e.builder.mul(step, INT64(VECTORS * e.width)), e.width * v)
+
+
+def _fetch(e: Emitter, step: Any, columns: list[Any]) -> None:
+    """Bring a line to the second-level cache, at every ``2 ** seldom``-th step: rows of ``2 ** wide`` lines."""
+    b, a = e.builder, e.args
+    due, inside = (b.sub(b.shl(INT64(1), a[name]), INT64(1)) for name in ("seldom", "wide"))
+    with b.if_then(b.icmp_signed("==", b.and_(step, due), INT64(0))):
+        line = b.add(a["line"], b.lshr(step, a["seldom"]))
+        row = b.mul(b.lshr(line, a["wide"]), a["fetch_row"])
+        column = b.mul(b.and_(line, inside), INT64(_LINE * 8 // e.bits))
+        e.prefetch(e.at(_pointer(e, "fetch"), row, column), write=False, nearest=2)
+
+
+_packing_tile = kernel_intrinsic("start", f"{NUMBERS} start_at panel", lambda e: emit_tiles(e, FEWEST_ROWS, _pack))
+_fetching_tile = kernel_intrinsic(
+    "start", f"{NUMBERS} start_at fetch fetch_row line seldom wide", lambda e: emit_tiles(e, FEWEST_ROWS, _fetch)
+)
+
+
+@njit(**FORCED)
+def _await_result(c, c_at, c_row, rows, depth, like):
+    if depth >= DEEP:
+        for i in range(rows):
+            prefetch_tile((like,), (c, c_at + i * c_row))
+
+
+@njit(**SERIAL)
+def packing_tile(a, a_at, b, b_at, b_row, panel, c, c_at, c_row, rows, columns, depth, start, start_at):
+    """``c = a @ b + start[start_at + row]`` for a tile of whole vectors of columns, which are copied to `panel`.
+
+    `a`, `b`, `c` and `panel` are addresses, `start` is an array; rows of `a` are contiguous, of `b` and `c` `b_row`
+    and `c_row` apart. There are FEWEST_ROWS or more.
+    """
+    _await_result(c, c_at, c_row, rows, depth, start)
+    numbers = (a, b, c, a_at, depth, 1, b_at, b_row, c_at, c_row, rows, columns, depth, start_at, panel)
+    _packing_tile((start,), numbers)
+
+
+@njit(**SERIAL)
+def fetching_tile(
+    a, a_at, panel, c, c_at, c_row, rows, columns, depth, start, start_at, fetch, fetch_row, line, seldom, wide
+):
+    """`packing_tile` for columns that are in `panel`, while lines are brought to the second-level cache.
+
+    These are numbered from the address `fetch` on, ``2 ** wide`` of them in each of the rows that are `fetch_row`
+    elements apart: those from `line` on, one in ``2 ** seldom`` steps of the depth.
+    """
+    _await_result(c, c_at, c_row, rows, depth, start)
+    tile = VECTORS * (VECTOR_BYTES // start.itemsize)
+    numbers = (a, panel, c, a_at, depth, 1, 0, tile, c_at, c_row, rows, columns, depth, start_at)
+    _fetching_tile((start,), (*numbers, fetch, fetch_row, line, seldom, wide))
+
+
+def _total(e: Emitter, first: Any, vector: Any) -> Any:
+    """``first`` and the sum of a vector's lanes, in any order."""
+    kind = ir.FunctionType(e.scalar, [e.scalar, e.vector])
+    name = f"llvm.vector.reduce.fadd.v{e.width}f{e.bits}"
+    function = cgutils.get_or_insert_function(e.builder.module, kind, name)
+    return e.builder.call(function, [first, vector], fastmath=("reassoc",))
+
+
+def _emit_alone(e: Emitter, columns: int) -> None:
+    """FEWEST_ROWS rows of `columns` sums along the depth, both operands contiguous along it."""
+    b, a = e.builder, e.args
+    weights = [e.at(_pointer(e, "a"), a["a_at"], b.mul(INT64(i), a["depth"])) for i in range(FEWEST_ROWS)]
+    pixels = [e.at(_pointer(e, "panel"), b.mul(INT64(j), a["depth"])) for j in range(columns)]
+    before, loop, after = b.block, b.append_basic_block("depth"), b.append_basic_block("summed")
+    b.branch(loop)
+    b.position_at_end(loop)
+    step = b.phi(INT64)
+    sums = [[b.phi(e.vector) for _ in pixels] for _ in weights]
+    mask = e.first_lanes(b.sub(a["depth"], step))
+    values = [e.read_masked(mask, pixel, step) for pixel in pixels]
+    following = b.add(step, INT64(e.width))
+    step.add_incoming(INT64(0), before)
+    step.add_incoming(following, loop)
+    grown = []
+    for weight, row in zip(weights, sums, strict=True):
+        factor = e.read_masked(mask, weight, step)
+        grown.append([e.add_product(factor, x, total) for x, total in zip(values, row, strict=True)])
+        for total, new in zip(row, grown[-1], strict=True):
+            total.add_incoming(e.zeros(), before)
+            total.add_incoming(new, loop)
+    b.cbranch(b.icmp_signed("<", following, a["depth"]), loop, after)
+    b.position_at_end(after)
+    for i, row in enumerate(grown):
+        start = e.load(a["start"], a["start_at"], i)
+        for j, total in enumerate(row):
+            b.store(_total(e, start, total), e.at(_pointer(e, "c"), a["c_at"], b.mul(INT64(i), a["c_row"]), j))
+
+
+def _emit_any_alone(e: Emitter) -> None:
+    after = e.builder.append_basic_block("alone")
+    here = e.builder.switch(e.args["columns"], after)
+    for columns in range(1, MOST_ALONE + 1):
+        block = e.builder.append_basic_block(f"alone{columns}")
+        here.add_case(INT64(columns), block)
+        e.builder.position_at_end(block)
+        _emit_alone(e, columns)
+        e.builder.branch(after)
+    e.builder.position_at_end(after)
+
+
+_alone = kernel_intrinsic("start", "a panel c a_at c_at c_row columns depth start_at", _emit_any_alone)
+
+
+@njit(**SERIAL)
+def columns_alone(a, a_at, panel, c, c_at, c_row, rows, columns, depth, start, start_at):
+    """`packing_tile` for up to MOST_ALONE columns, each of which is contiguous in `panel`.
+
+    The last columns of a row, where they are few, would take as long as a whole vector of them.
+    """
+    for row in (0, rows - FEWEST_ROWS):  # some rows are computed twice
+        numbers = (a, panel, c, a_at + row * depth, c_at + row * c_row, c_row, columns, depth, start_at + row)
+        _alone((start,), numbers)
