@@ -12,6 +12,7 @@ from oracle import LAYOUTS, assert_same, needs_torch, numeric_gradient, torch
 
 import torsh_ops
 from torsh_ops.errors import ArgumentError, DTypeError, OperandError, ShapeError
+from torsh_ops.kernels import conv_winograd
 from torsh_ops.ops import conv, conv_method, conv_plan
 from torsh_ops.ops.conv import conv2d, conv2d_input, conv2d_weight
 
@@ -129,12 +130,7 @@ def test_second_derivatives_by_differences(case):
         np.testing.assert_allclose(got.numpy(), want, rtol=1e-6, atol=1e-6 * np.abs(want).max())
 
 
-@pytest.mark.parametrize(
-    "shape",
-    [(1, 3, 9, 13, 5), (5, 4, 7, 7, 1), (3, 1, 6, 6, 3), (2, 17, 3, 70, 4), (7, 20, 4, 4, 24), (1, 2, 50, 18, 9)],
-)
-@pytest.mark.parametrize("padding", [0, 1, 2])
-def test_winograd_is_the_same_sum(shape, padding, monkeypatch):
+def check_winograd(shape, padding, monkeypatch):
     n, c, h, w, k = shape
     rng = np.random.default_rng(2)
     x, weight = rng.standard_normal((n, c, h, w), "f4"), rng.standard_normal((k, c, 3, 3), "f4")
@@ -148,13 +144,33 @@ def test_winograd_is_the_same_sum(shape, padding, monkeypatch):
     monkeypatch.setattr(conv, "choose", winograd)
     got = conv2d(*t(x, weight, bias), padding=padding).numpy()
     want = reference(x, weight, bias, (1, 1), (padding, padding), (1, 1), 1)
-    assert used
     close(got, want, 2e-5)
     # Its input gradient is another such sum.
     g = rng.standard_normal(want.shape).astype("f4")
     back = conv2d_input(x.shape, *t(weight, g), padding=(padding, padding)).numpy()
     product = (want - bias[:, None, None]) * g
     assert abs((back.astype("f8") * x).sum() - product.sum()) < 1e-5 * np.sqrt((product**2).sum() * product.size)
+    return used
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [(1, 3, 9, 13, 5), (5, 4, 7, 7, 1), (3, 1, 6, 6, 3), (2, 17, 3, 70, 4), (7, 20, 4, 4, 24), (1, 2, 50, 18, 9)],
+)
+@pytest.mark.parametrize("padding", [0, 1, 2, 4])
+def test_winograd_is_the_same_sum(shape, padding, monkeypatch):
+    assert check_winograd(shape, padding, monkeypatch)
+
+
+@pytest.mark.parametrize("shape", [(3, 10, 20, 21, 70), (17, 7, 5, 6, 40), (1, 5, 70, 9, 50)])
+@pytest.mark.parametrize("near", [True, False])
+def test_winograd_of_many_blocks(shape, near, monkeypatch):
+    pieces = conv_winograd.PRODUCTS * conv_winograd.LANES * 4 * shape[1] * 3
+    monkeypatch.setattr(conv_plan, "_PIECES_BYTES", pieces if near else 1)
+    monkeypatch.setattr(conv_plan, "_KERNELS_BYTES", 4 * conv_winograd.PRODUCTS * conv_winograd.LANES * 4)
+    forward, *_, backward = check_winograd(shape, 1, monkeypatch)
+    assert forward.pieces.kept and backward.pieces.kept
+    assert forward.pieces.channels == (4 if near else 1)
 
 
 def test_the_method_depends_on_the_shape():

@@ -91,8 +91,10 @@ class Emitter:
         """The product of a small constant matrix and a list of vectors."""
         results = []
         for row in matrix:
+            # Ones first: what is only added takes no multiplication.
+            terms = sorted(zip(row, vectors, strict=True), key=lambda term: abs(term[0]) != 1)
             total = None
-            for factor, x in zip(row, vectors, strict=True):
+            for factor, x in terms:
                 if factor == 0:
                     continue
                 if total is None:

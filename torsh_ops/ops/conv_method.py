@@ -144,32 +144,20 @@ class Winograd:
     """F(4x4, 3x3): more work on each piece of the image, a quarter of the multiplications."""
 
     def __init__(self, images: int, out: Pair, channels: int, rows: int, offset: Pair) -> None:
-        self.pieces, copy = conv_plan.winograd(images, out, channels, rows, offset)
-        vectors = self.pieces.sources.size // 4
-        count = vectors * conv_winograd.LANES
-        products = conv_winograd.PRODUCTS
-        single = np.dtype(np.float32)
-        self.rows, self.channels = rows, channels
-        self.weights = Buffers(single, products * conv_plan.apart(rows * channels))
-        self.buffers = Buffers(
-            single, copy, products * conv_plan.apart(channels * count), products * conv_plan.apart(rows * count)
-        )
-        blocks = -(-images // self.pieces.images) * -(-out[0] // self.pieces.copy.band)
-        tiles = products * -(-rows // ROWS) * self.pieces.lanes.size * (ROWS * channels / 2 + 40)
-        transforms = vectors * (280 * channels + 240 * rows)
-        once = 350.0 * rows * -(-channels // conv_winograd.LANES)
-        # The transformed weights go to memory and back, at about 10 bytes a cycle, where they fill the caches.
-        once += products * rows * channels * 4 * 2 / 10
-        self.cycles = (1.2 * blocks * (tiles + transforms) + once) / images
+        self.pieces, sizes = conv_plan.winograd(images, out, channels, rows, offset)
+        self.buffers = Buffers(np.dtype(np.float32), *sizes)
+        vectors = -(-images * self.pieces.high * self.pieces.wide // conv_winograd.GROUPS)
+        tiles = conv_winograd.PRODUCTS * -(-rows // ROWS) * vectors * (ROWS * channels / 2 + 20)
+        transforms = vectors * (150 * channels + 150 * rows)
+        # The weights come from memory, at about 10 bytes a cycle.
+        once = rows * channels * (120 / conv_winograd.LANES + 36 / 10)
+        self.cycles = 1.35 * (tiles + transforms + once) / images
 
     def run(self, x: np.ndarray, weights: np.ndarray, init: np.ndarray, out: np.ndarray) -> None:
         """Write the correlation of `x` with `weights`, begun from `init`, into `out`."""
-        u = self.weights.take()[0].reshape(conv_winograd.PRODUCTS, -1)
-        conv_winograd.transform_weights(weights, u)
-        zeros = np.zeros(self.rows, x.dtype)
-        padded, v, m = self.buffers.take()
-        v, m = v.reshape(conv_winograd.PRODUCTS, -1), m.reshape(conv_winograd.PRODUCTS, -1)
-        conv_winograd.winograd(self.pieces, x, u, init, zeros, out, padded, v, m)
+        padded, u, v, m = self.buffers.take()
+        tables = np.empty((4, self.pieces.vectors * conv_winograd.GROUPS), np.int64)
+        conv_winograd.winograd(self.pieces, x, weights, init, padded, u, v, m, tables, out)
 
 
 Method = Direct | Packed | Pointwise | Depthwise | Winograd

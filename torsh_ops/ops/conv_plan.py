@@ -7,7 +7,7 @@ from torsh_ops.kernels.conv_emit import lanes_of
 from torsh_ops.kernels.conv_packed import Panels
 from torsh_ops.kernels.conv_pointwise import room_of as pointwise_room
 from torsh_ops.kernels.conv_tile import TILE_VECTORS, whole_tiles
-from torsh_ops.kernels.conv_winograd import LANES, PRODUCTS, Pieces
+from torsh_ops.kernels.conv_winograd import GROUPS, LANES, PRODUCTS, SIDE, WIDTH, Pieces
 from torsh_ops.kernels.gemm_tile import columns_of
 from torsh_ops.ops.windows import Pair
 
@@ -23,8 +23,8 @@ _BLOCK_PIXELS = 4096
 # the fewest pixels of a block, and images that are not cut.
 _POINTWISE_BYTES, _POINTWISE_MOST_BYTES, _POINTWISE_WEIGHTS = 256 * 1024, 512 * 1024, 512 * 1024
 _POINTWISE_WIDTH, _POINTWISE_AREA = 128, 256
-# Inputs and products of Winograd's 36 multiplications, likewise.
-_PIECES_BYTES = 1024 * 1024
+# Transformed pieces of one block, and kernels that are multiplied with them at a time.
+_PIECES_BYTES, _KERNELS_BYTES = 1200 * 1024, 300 * 1024
 # A band of fewer rows would copy its border more often than its rows.
 _SMALLEST_BAND = 8
 
@@ -206,40 +206,29 @@ def depthwise_weight_gradient(
     return plan, layout.plane
 
 
-def winograd(images: int, out: Pair, channels: int, rows: int, offset: Pair) -> tuple[Pieces, int]:
-    """Cut a 3x3 correlation, ``offset`` its first row and column, into pieces; and the elements of its copies."""
-    neighbours = LANES // 4
-    wide, high = -(-out[1] // (4 * neighbours)), -(-out[0] // 4)
-    fitting = max(_PIECES_BYTES // (PRODUCTS * 4 * (channels + rows) * neighbours), 4)
-    together = min(max(fitting // (wide * high), 1), images)
-    band = min(max(fitting // wide, 1), high) if together == 1 else high
-    # As many rows of pieces in each band, and a whole number of vectors.
-    band = -(-high // -(-high // band))
-    width, height = 4 * neighbours * wide + 2, 4 * band + 2
-    image, row, column = (i.ravel() for i in np.indices((together, band, wide)))
-    missing = -image.size % 4
-    plane = height * width
-    groups = (
-        image * channels * plane + 4 * row * width + 4 * neighbours * column,
-        image * rows * out[0] * out[1] + 4 * row * out[1] + 4 * neighbours * column,
-        4 * row,
-        np.minimum(out[1] - 4 * neighbours * column, 4 * neighbours),
-    )
-    sources, targets, group_rows, columns = (np.append(g, np.zeros(missing, np.int64)) for g in groups)
-    none = np.zeros(0, np.int64)
-    zero = np.zeros(1, np.int64)
-    copy = Plan(
-        1, channels, rows, 1, 1, -offset[0], -offset[1], zero, zero, height, width, 4 * band,
-        none, none, none, none, 0,
-    )  # fmt: skip
-    vectors = sources.size // 4
-    tables = (np.zeros(whole_tiles(vectors, rows), np.int64) for _ in range(2))
-    places, lanes = tables
-    places[:vectors] = np.arange(vectors) * LANES
-    lanes[:vectors] = LANES
-    taps = np.arange(channels, dtype=np.int64) * vectors * LANES
-    pieces = Pieces(copy, together, sources, targets, group_rows, columns, taps, places, lanes)
-    return pieces, together * channels * plane + LANES
+def winograd(images: int, out: Pair, channels: int, rows: int, offset: Pair) -> tuple[Pieces, list[int]]:
+    """Cut a 3x3 correlation, ``offset`` its first row and column, into blocks.
+
+    Returns the pieces, and the elements of the buffers: a channel's copies, and 36 rows of transformed kernels (of all
+    blocks), of pieces and of products.
+    """
+    high, wide = -(-out[0] // SIDE), -(-out[1] // WIDTH)
+    vectors = -(-images * high * wide // GROUPS)
+    one = PRODUCTS * LANES * 4
+    blocks = -(-vectors // max(_PIECES_BYTES // (one * channels), 2))
+    at_once = -(-vectors // blocks)
+    # Pieces that do not stay in the cache are read anew for each block of kernels.
+    near = at_once * one * channels <= _PIECES_BYTES
+    some = min(-(-rows // LANES), 1 if near else 4) * LANES
+    depth = min(channels, max(_KERNELS_BYTES // (one * (some // LANES)), 1))
+    count = -(-rows // some) * -(-channels // depth) if blocks > 1 else 1
+    plane = (SIDE * high + 2) * (WIDTH * wide + 2)
+    pieces = Pieces(-offset[0], -offset[1], at_once, some, depth, high, wide, plane, apart(some * depth), blocks > 1)
+    touched = min(images, -(-at_once * GROUPS // (high * wide)) + 1)
+    return pieces, [
+        touched * plane + LANES, PRODUCTS * count * apart(some * depth), PRODUCTS * apart(channels * at_once * LANES),
+        PRODUCTS * apart(some * at_once * LANES),
+    ]  # fmt: skip
 
 
 def apart(size: int) -> int:
