@@ -12,7 +12,7 @@ from oracle import LAYOUTS, assert_same, needs_torch, numeric_gradient, torch
 
 import torsh_ops
 from torsh_ops.errors import ArgumentError, DTypeError, OperandError, ShapeError
-from torsh_ops.kernels import conv_winograd
+from torsh_ops.kernels import conv_transform
 from torsh_ops.ops import conv, conv_method, conv_plan
 from torsh_ops.ops.conv import conv2d, conv2d_input, conv2d_weight
 
@@ -130,27 +130,32 @@ def test_second_derivatives_by_differences(case):
         np.testing.assert_allclose(got.numpy(), want, rtol=1e-6, atol=1e-6 * np.abs(want).max())
 
 
-def check_winograd(shape, padding, monkeypatch):
+def force_winograd(monkeypatch):
+    """Let it do every convolution; returns the list of those it has done."""
+    used = []
+
+    def winograd(images, out, groups, channels, rows, offsets, stride, dtype):
+        used.append(conv_method.Winograd(images, out, channels, rows, (offsets[0][0], offsets[1][0]), stride[0]))
+        return used[-1]
+
+    monkeypatch.setattr(conv, "choose", winograd)
+    return used
+
+
+def check_winograd(shape, stride, padding):
     n, c, h, w, k = shape
     rng = np.random.default_rng(2)
     x, weight = rng.standard_normal((n, c, h, w), "f4"), rng.standard_normal((k, c, 3, 3), "f4")
     bias = rng.standard_normal(k, "f4")
-    used = []
-
-    def winograd(images, out, groups, channels, rows, offsets, stride, dtype):
-        used.append(conv_method.Winograd(images, out, channels, rows, (offsets[0][0], offsets[1][0])))
-        return used[-1]
-
-    monkeypatch.setattr(conv, "choose", winograd)
-    got = conv2d(*t(x, weight, bias), padding=padding).numpy()
-    want = reference(x, weight, bias, (1, 1), (padding, padding), (1, 1), 1)
+    got = conv2d(*t(x, weight, bias), stride, padding).numpy()
+    want = reference(x, weight, bias, (stride, stride), (padding, padding), (1, 1), 1)
     close(got, want, 2e-5)
-    # Its input gradient is another such sum.
-    g = rng.standard_normal(want.shape).astype("f4")
-    back = conv2d_input(x.shape, *t(weight, g), padding=(padding, padding)).numpy()
-    product = (want - bias[:, None, None]) * g
-    assert abs((back.astype("f8") * x).sum() - product.sum()) < 1e-5 * np.sqrt((product**2).sum() * product.size)
-    return used
+    if stride == 1:
+        # Its input gradient is another such sum.
+        g = rng.standard_normal(want.shape).astype("f4")
+        back = conv2d_input(x.shape, *t(weight, g), padding=(padding, padding)).numpy()
+        product = (want - bias[:, None, None]) * g
+        assert abs((back.astype("f8") * x).sum() - product.sum()) < 1e-5 * np.sqrt((product**2).sum() * product.size)
 
 
 @pytest.mark.parametrize(
@@ -158,19 +163,38 @@ def check_winograd(shape, padding, monkeypatch):
     [(1, 3, 9, 13, 5), (5, 4, 7, 7, 1), (3, 1, 6, 6, 3), (2, 17, 3, 70, 4), (7, 20, 4, 4, 24), (1, 2, 50, 18, 9)],
 )
 @pytest.mark.parametrize("padding", [0, 1, 2, 4])
-def test_winograd_is_the_same_sum(shape, padding, monkeypatch):
-    assert check_winograd(shape, padding, monkeypatch)
+@pytest.mark.parametrize("stride", [1, 2])
+def test_winograd_is_the_same_sum(shape, stride, padding, monkeypatch):
+    used = force_winograd(monkeypatch)
+    check_winograd(shape, stride, padding)
+    assert used
 
 
 @pytest.mark.parametrize("shape", [(3, 10, 20, 21, 70), (17, 7, 5, 6, 40), (1, 5, 70, 9, 50)])
 @pytest.mark.parametrize("near", [True, False])
-def test_winograd_of_many_blocks(shape, near, monkeypatch):
-    pieces = conv_winograd.PRODUCTS * conv_winograd.LANES * 4 * shape[1] * 3
-    monkeypatch.setattr(conv_plan, "_PIECES_BYTES", pieces if near else 1)
-    monkeypatch.setattr(conv_plan, "_KERNELS_BYTES", 4 * conv_winograd.PRODUCTS * conv_winograd.LANES * 4)
-    forward, *_, backward = check_winograd(shape, 1, monkeypatch)
-    assert forward.pieces.kept and backward.pieces.kept
-    assert forward.pieces.channels == (4 if near else 1)
+@pytest.mark.parametrize("stride", [1, 2])
+def test_winograd_of_many_blocks(shape, near, stride, monkeypatch):
+    used = force_winograd(monkeypatch)
+    vector = (6 if stride == 1 else 9) ** 2 * shape[1] * conv_transform.LANES * 4
+    kernels = conv_transform.KERNELS * conv_transform.LANES * 4
+    monkeypatch.setattr(conv_plan, "_PIECES_BYTES", 2 * vector if near else 1)
+    monkeypatch.setattr(conv_plan, "_KERNELS_BYTES", 4 * kernels)
+    check_winograd(shape, stride, 1)
+    assert used[0].pieces.kept or stride == 2
+    # Kernels by one panel, or by up to four of them.
+    assert used[0].pieces.rows == (1 if near else min(4, -(-shape[4] // conv_transform.LANES))) * conv_transform.LANES
+    assert used[0].pieces.channels < shape[1]
+
+
+def test_borders_of_winograd_are_zeros_whatever_the_image_holds(monkeypatch):
+    # Blocks of several images share one buffer, and a row of one must not be the border of the next.
+    force_winograd(monkeypatch)
+    for stride in (1, 2):
+        x, weight = np.full((9, 2, 5, 5), np.inf, "f4"), np.ones((3, 2, 3, 3), "f4")
+        x[1::2] = 1
+        got = conv2d(*t(x, weight), None, stride, 1).numpy()
+        want = reference(x[1::2], weight, np.zeros(3), (stride, stride), (1, 1), (1, 1), 1)
+        close(got[1::2], want, 2e-5)
 
 
 def test_the_method_depends_on_the_shape():
@@ -183,7 +207,8 @@ def test_the_method_depends_on_the_shape():
     assert chosen(8, 56, 64, 64) is winograd
     assert chosen(1, 32, 3, 32) is direct
     assert chosen(1, 7, 512, 512) is not winograd
-    for other in ({"dtype": np.dtype("f8")}, {"stride": (2, 2)}, {"groups": 2}, {"offsets": ((-2, 0, 2),) * 2}):
+    assert chosen(8, 56, 64, 64, stride=(2, 2)) is winograd
+    for other in ({"dtype": np.dtype("f8")}, {"stride": (2, 1)}, {"groups": 2}, {"offsets": ((-2, 0, 2),) * 2}):
         assert chosen(8, 56, 64, 64, **other) in (direct, packed)
     assert chosen(1, 14, 256, 1024, offsets=((0,),) * 2) is conv_method.Pointwise
     assert chosen(8, 7, 2048, 512, offsets=((0,),) * 2) is packed  # the images' pixels together fill their vectors

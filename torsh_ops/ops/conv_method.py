@@ -9,6 +9,7 @@ from torsh_ops import memory
 from torsh_ops.kernels import conv as kernels
 from torsh_ops.kernels import conv_depthwise, conv_packed, conv_pointwise, conv_winograd, gemm_tile, window
 from torsh_ops.kernels.conv_emit import ROWS, lanes_of
+from torsh_ops.kernels.conv_transform import GROUPS, LANES
 from torsh_ops.ops import conv_plan
 from torsh_ops.ops.conv_plan import Offsets
 from torsh_ops.ops.windows import Pair
@@ -28,7 +29,10 @@ class Buffers:
         self.slices = [slice(at, at + size) for at, size in zip(ends, sizes, strict=False)]
         # A block from the pool is aligned and takes 2 us: too long for small images, whatever their stores cross.
         least = memory.POOLED_BYTES // dtype.itemsize
-        self.total = (ends[-1] if ends[-1] < least // 4 else max(ends[-1], least),)
+        total = ends[-1] if ends[-1] < least // 4 else max(ends[-1], least)
+        # A huge page: small ones cost a transform a twentieth.
+        huge = memory.HUGE_PAGE_BYTES // dtype.itemsize
+        self.total = (total if total < huge // 2 else max(total, huge),)
 
     def take(self) -> list[np.ndarray]:
         """Memory from the pool, cut."""
@@ -141,22 +145,22 @@ class Depthwise:
 
 
 class Winograd:
-    """F(4x4, 3x3): more work on each piece of the image, a quarter of the multiplications."""
+    """3x3 kernels, one or two pixels apart: more work on each piece of the image, fewer multiplications."""
 
-    def __init__(self, images: int, out: Pair, channels: int, rows: int, offset: Pair) -> None:
-        self.pieces, sizes = conv_plan.winograd(images, out, channels, rows, offset)
+    def __init__(self, images: int, out: Pair, channels: int, rows: int, offset: Pair, stride: int) -> None:
+        self.pieces, sizes = conv_plan.winograd(images, out, channels, rows, offset, stride)
         self.buffers = Buffers(np.dtype(np.float32), *sizes)
-        vectors = -(-images * self.pieces.high * self.pieces.wide // conv_winograd.GROUPS)
-        tiles = conv_winograd.PRODUCTS * -(-rows // ROWS) * vectors * (ROWS * channels / 2 + 20)
-        transforms = vectors * (150 * channels + 150 * rows)
+        vectors, products = -(-images * self.pieces.high * self.pieces.wide // GROUPS), self.pieces.side**2
+        tiles = products * -(-rows // ROWS) * vectors * (ROWS * channels / 2 + 20)
+        transforms = vectors * 4 * products * (channels + rows)
         # The weights come from memory, at about 10 bytes a cycle.
-        once = rows * channels * (120 / conv_winograd.LANES + 36 / 10)
+        once = rows * channels * (120 / LANES + 36 / 10)
         self.cycles = 1.35 * (tiles + transforms + once) / images
 
     def run(self, x: np.ndarray, weights: np.ndarray, init: np.ndarray, out: np.ndarray) -> None:
         """Write the correlation of `x` with `weights`, begun from `init`, into `out`."""
         padded, u, v, m = self.buffers.take()
-        tables = np.empty((4, self.pieces.vectors * conv_winograd.GROUPS), np.int64)
+        tables = np.empty((4, self.pieces.vectors * GROUPS), np.int64)
         conv_winograd.winograd(self.pieces, x, weights, init, padded, u, v, m, tables, out)
 
 
@@ -180,10 +184,11 @@ def choose(
     if len(offsets[0]) == len(offsets[1]) == 1:
         pointwise = Pointwise(images, out, groups, channels, rows, offsets, stride, dtype)
         return pointwise if pointwise.cycles < method.cycles else method
-    if three and dtype == np.float32 and groups == 1 and stride == (1, 1):
-        winograd = Winograd(images, out, channels, rows, (offsets[0][0], offsets[1][0]))
-        # A tenth less than it seems to gain is what it costs in rounding errors and cache misses.
-        if winograd.cycles < 0.9 * min(packed.cycles, direct.cycles):
+    if three and dtype == np.float32 and groups == 1 and stride in ((1, 1), (2, 2)):
+        winograd = Winograd(images, out, channels, rows, (offsets[0][0], offsets[1][0]), stride[0])
+        # A tenth less than it seems to gain is what it costs in rounding errors and cache misses; the copies of a
+        # strided image, which nothing counts, cost the others more.
+        if winograd.cycles < (0.9 if stride == (1, 1) else 1.05) * method.cycles:
             return winograd
     return method
 

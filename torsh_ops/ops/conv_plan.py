@@ -7,7 +7,8 @@ from torsh_ops.kernels.conv_emit import lanes_of
 from torsh_ops.kernels.conv_packed import Panels
 from torsh_ops.kernels.conv_pointwise import room_of as pointwise_room
 from torsh_ops.kernels.conv_tile import TILE_VECTORS, whole_tiles
-from torsh_ops.kernels.conv_winograd import GROUPS, LANES, PRODUCTS, SIDE, WIDTH, Pieces
+from torsh_ops.kernels.conv_transform import GROUPS, KERNELS, LANES, SIDE, WIDTH
+from torsh_ops.kernels.conv_winograd import Pieces
 from torsh_ops.kernels.gemm_tile import columns_of
 from torsh_ops.ops.windows import Pair
 
@@ -24,7 +25,7 @@ _BLOCK_PIXELS = 4096
 _POINTWISE_BYTES, _POINTWISE_MOST_BYTES, _POINTWISE_WEIGHTS = 256 * 1024, 512 * 1024, 512 * 1024
 _POINTWISE_WIDTH, _POINTWISE_AREA = 128, 256
 # Transformed pieces of one block, and kernels that are multiplied with them at a time.
-_PIECES_BYTES, _KERNELS_BYTES = 1200 * 1024, 300 * 1024
+_PIECES_BYTES, _KERNELS_BYTES = 1400 * 1024, 300 * 1024
 # A band of fewer rows would copy its border more often than its rows.
 _SMALLEST_BAND = 8
 
@@ -206,31 +207,34 @@ def depthwise_weight_gradient(
     return plan, layout.plane
 
 
-def winograd(images: int, out: Pair, channels: int, rows: int, offset: Pair) -> tuple[Pieces, list[int]]:
+def winograd(images: int, out: Pair, channels: int, rows: int, offset: Pair, stride: int) -> tuple[Pieces, list[int]]:
     """Cut a 3x3 correlation, ``offset`` its first row and column, into blocks.
 
-    Returns the pieces, and the elements of the buffers: a channel's copies, and 36 rows of transformed kernels (of all
-    blocks), of pieces and of products.
+    Returns the pieces, and the elements of the buffers: a channel's copies, transformed kernels, pieces and products.
     """
     high, wide = -(-out[0] // SIDE), -(-out[1] // WIDTH)
     vectors = -(-images * high * wide // GROUPS)
-    one = PRODUCTS * LANES * 4
-    blocks = -(-vectors // max(_PIECES_BYTES // (one * channels), 2))
+    side = 6 if stride == 1 else 9
+    one = channels * side**2 * LANES * 4
+    blocks = -(-vectors // max(_PIECES_BYTES // one, 2))
     at_once = -(-vectors // blocks)
     # Pieces that do not stay in the cache are read anew for each block of kernels.
-    near = at_once * one * channels <= _PIECES_BYTES
+    near = at_once * one <= _PIECES_BYTES
     some = min(-(-rows // LANES), 1 if near else 4) * LANES
-    depth = min(channels, max(_KERNELS_BYTES // (one * (some // LANES)), 1))
+    depth = max(_KERNELS_BYTES // (KERNELS * 4 * some), 1)
+    depth = -(-channels // -(-channels // depth))
     count = -(-rows // some) * -(-channels // depth) if blocks > 1 else 1
-    plane = (SIDE * high + 2) * (WIDTH * wide + 2)
-    pieces = Pieces(-offset[0], -offset[1], at_once, some, depth, high, wide, plane, apart(some * depth), blocks > 1)
+    plane = (SIDE * stride * high + 2) * (WIDTH * stride * wide + 2)
+    pieces = Pieces(
+        -offset[0], -offset[1], at_once, some, depth, high, wide, plane, stride, side, apart(some * depth), blocks > 1
+    )
     touched = min(images, -(-at_once * GROUPS // (high * wide)) + 1)
     return pieces, [
-        touched * plane + LANES, PRODUCTS * count * apart(some * depth), PRODUCTS * apart(channels * at_once * LANES),
-        PRODUCTS * apart(some * at_once * LANES),
+        touched * plane + LANES, KERNELS * count * pieces.apart, side**2 * apart(channels * at_once * LANES),
+        side**2 * apart(some * at_once * LANES),
     ]  # fmt: skip
 
 
 def apart(size: int) -> int:
-    """Elements from one of 36 rows to the next: stores 4096 bytes apart would share one set of the cache."""
+    """Elements from one row of a transform to the next: stores 4096 bytes apart would share one set of the cache."""
     return -(-size // LANES) * LANES + LANES
