@@ -148,24 +148,16 @@ def cholesky(a, upper, info):
 
 
 @njit(**SERIAL)
-def qr(a, tau, r, whole, work, info):
-    """Factor each (m, n) matrix by Householder reflections, which take its place below the diagonal, and copy `r`.
-
-    When `whole` the reflections become the orthonormal columns that they make.
-    """
+def reflections(a, tau, work, info):
+    """Factor each (m, n) matrix by Householder reflections, which take its place below the diagonal, R above."""
     m, n = a.shape[1], a.shape[2]
     for i in range(a.shape[0]):
         _gelqf((n, m, a[i], n, tau[i], work, work.size, info[i : i + 1]))
-        for row in range(r.shape[1]):
-            for column in range(n):
-                r[i, row, column] = a[i, row, column] if column >= row else 0
-        if whole:
-            _orglq((n, m, tau.shape[1], a[i], n, tau[i], work, work.size, info[i : i + 1]))
 
 
 @njit(**SERIAL)
 def householder(a, tau, work, info):
-    """Replace the reflections of `qr` in each (m, columns) matrix by the orthonormal columns they make."""
+    """Replace `reflections` in each (m, columns) matrix by the orthonormal columns they make."""
     m, n = a.shape[1], a.shape[2]
     for i in range(a.shape[0]):
         _orglq((n, m, tau.shape[1], a[i], n, tau[i], work, work.size, info[i : i + 1]))

@@ -7,10 +7,13 @@ import numpy as np
 from torsh_ops import memory, threads
 from torsh_ops.autograd import is_grad_enabled, record
 from torsh_ops.errors import ArgumentError, GradError, ShapeError
+from torsh_ops.kernels import householder as hk
 from torsh_ops.kernels import lapack as lk
 from torsh_ops.ops import linalg as la
+from torsh_ops.ops.dispatch import contiguous_array
 from torsh_ops.ops.joining import cat
-from torsh_ops.ops.matrices import batch_of, check, codes, fail, first_bad, owned, work_of
+from torsh_ops.ops.matrices import alone, batch_of, check, codes, fail, first_bad, owned, work_of
+from torsh_ops.ops.plan import New, Plan, Step, planned, seen
 from torsh_ops.tensor import Tensor
 
 # Columns that LAPACK's blocked routines like to work on at a time.
@@ -220,20 +223,6 @@ def lu(A: Tensor, *, pivot: bool = True) -> LU:
 QR_Q, QR_R = Part("linalg_qr_q"), Part("linalg_qr_r")
 
 
-def _reflect(A: Tensor, rows: int, whole: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The reflections, or Q's columns in their place when `whole`; their factors; and so many rows of R."""
-    a = owned(A._array)
-    m, n = A.shape[-2:]
-    tau = np.zeros((len(a), min(m, n)), a.dtype)
-    r = memory.empty((len(a), rows, n), a.dtype)
-    if a.size:
-        threads.rowwise(
-            lambda a, t, r, i: lk.qr(a, t, r, whole, work_of(PANEL * max(m, n), a), i),
-            a.size * tau.shape[1] // 64, len(a), a, tau, r, codes(len(a)),
-        )  # fmt: skip
-    return a, tau, r
-
-
 def _columns(a: np.ndarray, tau: np.ndarray) -> np.ndarray:
     """Turn reflections into the columns of Q, in place."""
     if a.size:
@@ -246,18 +235,37 @@ def _columns(a: np.ndarray, tau: np.ndarray) -> np.ndarray:
 
 def _qr(A: Tensor, columns: int) -> tuple[np.ndarray, np.ndarray]:
     """Q with so many columns (0: none), and R with as many rows, or k."""
-    m, n = A.shape[-2:]
-    k, lead = min(m, n), A.shape[:-2]
-    a, tau, r = _reflect(A, max(columns, k), columns == n)
-    if columns in (0, n):
-        q = a
-    else:
-        q = np.zeros((len(a), m, columns), a.dtype)
-        q[:, :, :k] = a[:, :, :k]
-        _columns(q, tau)
-    return q.reshape(*lead, m, q.shape[-1]), r.reshape(*lead, r.shape[1], n)
+    x = contiguous_array(A)
+    m, n = x.shape[-2:]
+    batch, lead = batch_of(x), x.shape[:-2]
+    q = memory.empty((batch, m, columns), x.dtype)
+    r = memory.empty((batch, max(columns, min(m, n)), n), x.dtype)
+    if x.size:
+        threads.rowwise(
+            lambda a, q, r: hk.qr(a, q, r, work_of(hk.room_of(m, n, columns, a), a)),
+            x.size * min(m, n) // 64, batch, x.reshape(batch, m, n), q, r,
+        )  # fmt: skip
+    return q.reshape(*lead, m, columns), r.reshape(*lead, r.shape[1], n)
 
 
+def _q_columns(mode: str, m: int, n: int) -> int:
+    return {"reduced": min(m, n), "complete": m, "r": 0}[mode]
+
+
+def _plan_qr(A: Tensor, mode: str = "reduced") -> Plan | None:
+    """The same by compiled code alone, of what one thread does."""
+    x = check(qr, A)._array
+    (m, n), batch = x.shape[-2:], batch_of(x)
+    if not alone(x, x.size * min(m, n) // 64) or mode == "r":
+        return None
+    columns = _q_columns(mode, m, n)
+    q, r = New((*x.shape[:-1], columns), x.dtype), New((*x.shape[:-2], columns, n), x.dtype)
+    room = New((hk.room_of(m, n, columns, x),), x.dtype)
+    arrays = (seen(y, (batch, *y.shape[-2:])) for y in (A, q, r))
+    return Plan([q, r], [Step(hk.qr, *arrays, room)], of=QR, room=[room])
+
+
+@planned(_plan_qr)
 def qr(A: Tensor, mode: str = "reduced") -> QR:
     """``Q @ R`` of (..., m, n) matrices, k = min(m, n).
 
@@ -267,8 +275,7 @@ def qr(A: Tensor, mode: str = "reduced") -> QR:
     m, n = check(qr, A).shape[-2:]
     if mode not in ("reduced", "complete", "r"):
         raise ArgumentError(f"linalg.qr: mode must be one of 'reduced', 'complete' and 'r', but got {mode!r}")
-    k = min(m, n)
-    columns = {"reduced": k, "complete": m, "r": 0}[mode]
+    k, columns = min(m, n), _q_columns(mode, m, n)
     if records(A) and mode != "r" and m < n:
         # R's columns beyond the square follow from Q.
         first, square = qr(A[..., :m])
@@ -285,7 +292,13 @@ def qr(A: Tensor, mode: str = "reduced") -> QR:
 
 def geqrf(input: Tensor) -> Reflections:
     """QR as LAPACK holds it: see `householder_product`."""
-    a, tau, _ = _reflect(check(geqrf, input, name="input"), 0, False)
+    a = owned(check(geqrf, input, name="input")._array)
+    tau = np.zeros((len(a), min(a.shape[1:])), a.dtype)
+    if a.size:
+        threads.rowwise(
+            lambda a, t, i: lk.reflections(a, t, work_of(PANEL * max(a.shape[1:]), a), i),
+            a.size * tau.shape[1] // 64, len(a), a, tau, codes(len(a)),
+        )  # fmt: skip
     return Reflections(Tensor(a.reshape(input.shape)), Tensor(tau.reshape(*input.shape[:-2], tau.shape[1])))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from torsh_ops import memory
+from torsh_ops import memory, threads
 from torsh_ops.errors import DTypeError, LinAlgError, ShapeError
 from torsh_ops.ops.dispatch import copy_into, need_tensor
 from torsh_ops.tensor import Tensor
@@ -59,6 +59,11 @@ def owned(array: np.ndarray, transposed: bool = False) -> np.ndarray:
 def batch_of(array: np.ndarray) -> int:
     """How many matrices an array of (..., m, n) holds."""
     return 1 if array.ndim == 2 else math.prod(array.shape[:-2])
+
+
+def alone(array: np.ndarray, work: int) -> bool:
+    """Whether the kernels take matrices as they lie, and one thread does them all: what a plan can say."""
+    return bool(array.size and array.flags.c_contiguous and (batch_of(array) == 1 or work < threads.WORTH_ELEMENTS))
 
 
 def codes(batch: int) -> np.ndarray:

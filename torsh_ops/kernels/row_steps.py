@@ -1,0 +1,103 @@
+"""The vector steps that factorisations are made of: sums of multiples of rows, and multiples added to rows.
+
+Matrices are addresses; element (i, j) of one is `row * i + j` from its start. A row is read and written one vector at
+a time, so what lies between a row's last column and the next vector's start must be there to be overwritten.
+"""
+
+from typing import Any
+
+from llvmlite import ir
+from numba import njit
+
+from torsh_ops.kernels.conv_emit import INT32, INT64, VECTOR_BYTES, Emitter, kernel_intrinsic
+from torsh_ops.kernels.vector import FORCED
+
+# Sums kept side by side, so that an addition does not wait for the one before.
+_SUMS = 4
+
+
+def _pointers(e: Emitter, *names: str) -> None:
+    for name in names:
+        e.args[name] = e.builder.inttoptr(e.args[name], e.scalar.as_pointer())
+
+
+def _loop(e: Emitter, first: Any, last: Any, step: int, carried: list[Any], body: Any) -> list[Any]:
+    """Emit ``for i in range(first, last, step): carried = body(i, carried)``; returns what is carried at the end."""
+    b = e.builder
+    before = b.block
+    head, inside, after = (b.append_basic_block(name) for name in ("head", "inside", "after"))
+    b.branch(head)
+    b.position_at_end(head)
+    index = b.phi(INT64)
+    phis = [b.phi(value.type) for value in carried]
+    b.cbranch(b.icmp_signed("<", index, last), inside, after)
+    b.position_at_end(inside)
+    grown = body(index, phis)
+    following = b.add(index, INT64(step))
+    for phi, start, then in zip([index, *phis], [first, *carried], [following, *grown], strict=True):
+        phi.add_incoming(start, before)
+        phi.add_incoming(then, b.block)
+    b.branch(head)
+    b.position_at_end(after)
+    return phis
+
+
+def _emit_sum(e: Emitter) -> None:
+    _pointers(e, "x", "factors", "out")
+    b, a = e.builder, e.args
+
+    def product(i: Any, further: int, total: Any) -> Any:
+        row = b.add(i, INT64(further)) if further else i
+        factor = e.splat(e.load(a["factors"], b.mul(row, a["factor_row"])))
+        return e.add_product(factor, e.load_vector(a["x"], b.mul(row, a["row"])), total)
+
+    whole = b.and_(a["rows"], INT64(-_SUMS))
+    sums = _loop(
+        e, INT64(0), whole, _SUMS, [e.zeros()] * _SUMS, lambda i, s: [product(i, n, v) for n, v in enumerate(s)]
+    )
+    while len(sums) > 1:
+        sums = [b.fadd(x, y) for x, y in zip(sums[::2], sums[1::2], strict=True)]
+    (total,) = _loop(e, whole, a["rows"], 1, sums, lambda i, s: [product(i, 0, s[0])])
+    e.store_vector(total, a["out"])
+
+
+def _emit_add(e: Emitter) -> None:
+    _pointers(e, "x", "factors", "scale", "multiple")
+    b, a = e.builder, e.args
+    scale, multiple = e.splat(e.load(a["scale"])), e.load_vector(a["multiple"])
+    lanes = ir.Constant(ir.VectorType(INT32, e.width), list(range(e.width)))
+    kept = b.icmp_signed("!=", lanes, e.splat(b.trunc(a["lane"], INT32)))
+
+    def body(i: Any, _: Any) -> list[Any]:
+        place = b.mul(i, a["row"])
+        factor = b.fmul(e.splat(e.load(a["factors"], b.mul(i, a["factor_row"]))), scale)
+        e.store_vector(e.add_product(factor, multiple, e.read_masked(kept, a["x"], place)), a["x"], place)
+        return []
+
+    _loop(e, INT64(0), a["rows"], 1, [], body)
+
+
+# ``out = factors @ x``, one vector of it.
+sum_rows = kernel_intrinsic("like", "x row factors factor_row rows out", _emit_sum)
+# ``x += outer(factors * scale, multiple)``, one vector wide; the column in `lane` (-1: none), which may be that of the
+# factors, counts as 0 before.
+add_multiples = kernel_intrinsic("like", "x row factors factor_row rows scale multiple lane", _emit_add)
+
+
+@njit(**FORCED)
+def lanes_of(like):
+    """Elements of a vector."""
+    return VECTOR_BYTES // like.itemsize
+
+
+@njit(**FORCED)
+def row_of(columns, like):
+    """The distance of rows of so many columns: whole vectors, an odd number, so that rows share no lines of a cache."""
+    lanes = VECTOR_BYTES // like.itemsize
+    return (-(-columns // lanes) | 1) * lanes
+
+
+@njit(**FORCED)
+def aligned(room):
+    """The first place in `room` that is the start of a vector."""
+    return -(room.ctypes.data // room.itemsize) % (VECTOR_BYTES // room.itemsize)
