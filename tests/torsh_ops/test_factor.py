@@ -79,3 +79,78 @@ def test_qr_reads_any_layout(dtype):
     for view in (a.swapaxes(1, 2), a[:, ::-1], a[:, ::2, 3:]):
         q, r = thrice(la.qr, view)
         np.testing.assert_allclose(q @ r, view, atol=50 * eps(a))
+
+
+SYSTEMS = ((1, 1), (5, 3), (3, 16, 4), (17, 16), (64, 1), (65, 40), (130, 70), (2, 96, 96))
+
+
+@pytest.mark.parametrize("shape", SYSTEMS)
+def test_solutions_are_backward_stable(shape, dtype):
+    *_, n, k = shape
+    a, b = made((*shape[:-1], n), dtype), made(shape, dtype, 2)
+    a[..., 0, 0] = 0
+    a = a if n > 1 else a + 1
+    wide = a.astype("f8")
+
+    def need_small(residual, x):
+        bound = 2 * n * eps(a) * np.abs(wide).sum(-1).max() * np.abs(x).max()
+        assert np.abs(residual).max() <= bound
+
+    x = thrice(la.solve, a, b)
+    need_small(wide @ x - b, x)
+    y = thrice(la.solve, a, np.ascontiguousarray(b[..., 0]))
+    need_small((wide @ y[..., None])[..., 0] - b[..., 0], y)
+    inverse = thrice(la.inv, a)
+    need_small(wide @ inverse - np.eye(n), inverse)
+
+
+@pytest.mark.parametrize("shape", ((1, 1), (16, 16), (70, 66), (66, 70), (3, 130, 40), (20, 140)))
+def test_lu_pivots_on_the_largest(shape, dtype):
+    a = made(shape, dtype)
+    factors, pivots = la.lu_factor(t(a))
+    p, low, up = (x.numpy().astype("f8") for x in torsh_ops.lu_unpack(factors, pivots))
+    assert np.abs(low).max() == 1
+    assert np.abs(p @ low @ up - a).max() <= 2 * min(shape[-2:]) * eps(a) * np.abs(up).max()
+    # The same exchanges as the textbook's, in float64: no two candidates are close in random numbers.
+    for matrix, got in zip(a.reshape(-1, *shape[-2:]), pivots.numpy().reshape(-1, min(shape[-2:])), strict=True):
+        w, expected = matrix.astype("f8"), []
+        for j in range(min(w.shape)):
+            other = j + int(np.abs(w[j:, j]).argmax())
+            expected.append(other + 1)
+            w[[j, other]] = w[[other, j]]
+            w[j + 1 :] -= np.outer(w[j + 1 :, j] / w[j, j], w[j])
+        assert got.tolist() == expected
+
+
+def test_singular_matrices_are_named_by_every_way_of_calling(dtype):
+    a = made((3, 20, 20), dtype)
+    a[1, :, 7] = 0
+    b = made((3, 20, 2), dtype)
+    for _ in range(3):
+        with pytest.raises(la.LinAlgError, match=r"Batch element 1.*diagonal element 8 is zero"):
+            la.inv(t(a))
+        with pytest.raises(la.LinAlgError, match=r"Batch element 1.*singular"):
+            la.solve(t(a), t(b))
+    assert la.inv_ex(t(a)).info.tolist() == la.solve_ex(t(a), t(b)).info.tolist() == [0, 8, 0]
+    assert la.lu_factor_ex(t(a)).info.tolist() == [0, 8, 0]
+
+
+def test_tiny_pivots_and_what_is_no_number(dtype):
+    tiny = float(np.finfo(dtype).tiny)
+    a = np.diag([tiny / 8, 1, tiny * 4]).astype(dtype)
+    a[1, 0] = tiny / 16
+    b = (a @ [1, 2, 3]).astype(dtype)
+    np.testing.assert_allclose(thrice(la.solve, a, b), [1, 2, 3], rtol=1e-5)
+    x = made((20, 20), dtype)
+    x[:, 4] = 0
+    x[3, 4] = np.nan
+    assert np.isnan(thrice(la.inv, x)).any()
+
+
+def test_planned_inverses_have_gradients():
+    a, weight = made((4, 4), "float64"), made((4, 4), "float64", 2)
+    for _ in range(3):
+        x = t(a).requires_grad_()
+        (la.inv(x) * t(weight)).sum().backward()
+        inverse = np.linalg.inv(a)
+        np.testing.assert_allclose(x.grad.numpy(), -inverse.T @ weight @ inverse.T, rtol=1e-9)

@@ -174,7 +174,8 @@ def _apply(v, rows, count, t, turned, c, at, row, columns, w, scale):
         for i in range(0, count, ROWS):
             part = min(ROWS, count - i)
             strip(
-                factor, i * t_row, t_row, t_col, first, 0, tile, 0, second, i * tile, tile, part, tile, count, scale, 1, 0
+                factor, i * t_row, t_row, t_col, first, 0, tile, 0, second, i * tile, tile, part, tile, count,
+                scale, 1, 0,
             )  # fmt: skip
         for i in range(0, rows, ROWS):
             part = min(ROWS, rows - i)

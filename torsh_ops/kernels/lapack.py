@@ -75,14 +75,6 @@ _getrs = _routine("getrs", 1)
 
 
 @njit(**SERIAL)
-def lu(a, pivots, info):
-    """Factor the transpose of each (m, n) matrix in place; `pivots` are LAPACK's, from 1."""
-    for i in range(a.shape[0]):
-        m, n = a.shape[1], a.shape[2]
-        _getrf((n, m, a[i], n, pivots[i], info[i : i + 1]))
-
-
-@njit(**SERIAL)
 def _substitute(a, upper, transposed, unit, b):
     """Solve ``a @ x = b``, or with `a` transposed, in place; `a` is (n, n) triangular, `b` (n, columns)."""
     n, columns = b.shape
@@ -114,24 +106,6 @@ def substitute(a, upper, transposed, unit, b):
     """Solve with each triangular matrix (batch, n, n) in place of `b` (batch, n, columns)."""
     for i in range(b.shape[0]):
         _substitute(a[i], upper, transposed, unit, b[i])
-
-
-@njit(**SERIAL)
-def solve(a, pivots, b, info):
-    """Solve ``a @ x = b`` in place of `b` (batch, n, columns); the factors take the place of `a`."""
-    n = a.shape[1]
-    for i in range(a.shape[0]):
-        _getrf((n, n, a[i], n, pivots[i], info[i : i + 1]))
-        if info[i]:
-            continue
-        # What was factored is the transpose: a = U' L' P'.
-        _substitute(a[i], False, False, False, b[i])
-        _substitute(a[i], True, False, True, b[i])
-        for row in range(n - 1, -1, -1):
-            other = pivots[i, row] - 1
-            if other != row:
-                for column in range(b.shape[2]):
-                    b[i, row, column], b[i, other, column] = b[i, other, column], b[i, row, column]
 
 
 @njit(**SERIAL)

@@ -7,6 +7,7 @@ import numpy as np
 from torsh_ops import memory, threads
 from torsh_ops.autograd import is_grad_enabled, record
 from torsh_ops.errors import ArgumentError, GradError, ShapeError
+from torsh_ops.kernels import elimination as ek
 from torsh_ops.kernels import householder as hk
 from torsh_ops.kernels import lapack as lk
 from torsh_ops.ops import linalg as la
@@ -123,12 +124,16 @@ LU_PLAIN = Part("linalg_lu_factor")
 def factors_of(A: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The factors of each matrix packed in one array, row exchanges from 1, and codes."""
     m, n = A.shape[-2:]
-    a, info = owned(A._array, transposed=True), codes(batch_of(A._array))
-    pivots = np.zeros((len(a), min(m, n)), np.int32)
+    a, lead = contiguous_array(A), A.shape[:-2]
+    batch = batch_of(a)
+    factors, info = memory.empty((batch, m, n), a.dtype), codes(batch)
+    pivots = np.zeros((batch, min(m, n)), np.int32)
     if a.size:
-        threads.rowwise(lk.lu, a.size * min(m, n) // 64, len(a), a, pivots, info)
-    lead = A.shape[:-2]
-    return a.reshape(*lead, n, m).swapaxes(-1, -2), pivots.reshape(*lead, min(m, n)), info
+        threads.rowwise(
+            lambda a, f, p, i: ek.lu(a, f, p, i, work_of(ek.room_of(m, n, 0, a), a)),
+            a.size * min(m, n) // 64, batch, a.reshape(batch, m, n), factors, pivots, info,
+        )  # fmt: skip
+    return factors.reshape(A.shape), pivots.reshape(*lead, min(m, n)), info
 
 
 def order_of(pivots: np.ndarray, m: int) -> np.ndarray:

@@ -8,12 +8,14 @@ import numpy as np
 from torsh_ops import memory, threads
 from torsh_ops.autograd import record
 from torsh_ops.errors import ArgumentError, ShapeError
+from torsh_ops.kernels import elimination as ek
 from torsh_ops.kernels import lapack as lk
 from torsh_ops.ops import elementwise as ew
 from torsh_ops.ops import linalg as la
 from torsh_ops.ops.dispatch import broadcast_shapes, contiguous_array
 from torsh_ops.ops.factor import factors_of, order_of, records
-from torsh_ops.ops.matrices import batch_of, check, check_same, codes, fail, first_bad, owned, work_of
+from torsh_ops.ops.matrices import alone, batch_of, check, check_same, codes, fail, first_bad, owned, work_of
+from torsh_ops.ops.plan import New, Plan, Step, planned, seen
 from torsh_ops.ops.spectrum import svd
 from torsh_ops.tensor import Tensor
 
@@ -78,23 +80,24 @@ def _stretch(x: Tensor, lead: tuple[int, ...]) -> Tensor:
 # Systems of equations
 
 
-def _solve(A: Tensor, B: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    a, b, info = owned(A._array), owned(B._array), codes(batch_of(A._array))
-    _run_solve(a, b, info)
-    return b.reshape(B.shape), info
+def _run(A: Tensor, B: Tensor, inverse: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Solutions, or inverses of A, and the zero pivots."""
+    a, b = contiguous_array(A), contiguous_array(B)
+    batch, (n, k) = batch_of(a), b.shape[-2:]
+    x, info = memory.empty((batch, n, k), a.dtype), codes(batch)
 
+    def run(a: np.ndarray, b: np.ndarray, x: np.ndarray, info: np.ndarray) -> None:
+        ek.solve(a, b, inverse, np.empty(2 * n, np.int32), x, info, work_of(ek.room_of(n, n, k, a), a))
 
-def _run_solve(a: np.ndarray, b: np.ndarray, info: np.ndarray) -> None:
-    """Put the solutions of ``a @ x = b`` into `b`."""
-    batch, n, k = b.shape
-    if b.size:
-        pivots = np.empty((batch, n), np.int32)
-        threads.rowwise(lk.solve, a.size * (n + k) // 64, batch, a, pivots, b, info)
+    if x.size:
+        work = a.size * (n + k) // 64
+        threads.rowwise(run, work, batch, a.reshape(batch, n, n), b.reshape(batch, n, k), x, info)
+    return x.reshape(b.shape), info
 
 
 def solve_columns(A: Tensor, B: Tensor) -> Tensor:
     """`solve` of operands whose shapes fit; recorded."""
-    result, info = _solve(A, B)
+    result, info = _run(A, B, False)
     zero, place = first_bad(info, A.shape[:-2])
     if zero:
         fail(solve, place, SINGULAR)
@@ -105,6 +108,28 @@ def _is_vector(A: Tensor, B: Tensor) -> bool:
     return B.ndim == 1 or (B.ndim == A.ndim - 1 and B.shape == A.shape[:-1])
 
 
+def _plan_solve(A: Tensor, B: Tensor, *, left: bool = True) -> Plan | None:
+    check(solve, A, square=True)
+    check_same(solve, A, B)
+    a, b = A._array, B._array
+    n, k = a.shape[-1], b.shape[-1] if b.ndim == a.ndim else 1
+    fits = left and b.shape in (a.shape[:-1], (*a.shape[:-1], k)) and b.size and b.flags.c_contiguous
+    if not fits or not alone(a, a.size * (n + k) // 64):
+        return None
+    return _plan_run(A, B, False, (batch_of(a), n, k), New(b.shape, b.dtype), 0)
+
+
+def _plan_run(A: Tensor, B: Tensor, inverse: bool, shape: tuple[int, int, int], x: New, recorded: int) -> Plan:
+    """`_run` as a plan; `shape` is that of all solutions."""
+    batch, n, k = shape
+    kinds = ((2 * n, np.int32), (batch, np.int32), (ek.room_of(n, n, k, A._array), x.dtype))
+    pivots, info, work = room = [New((size,), np.dtype(kind)) for size, kind in kinds]
+    a, b = seen(A, (batch, n, n)), seen(B, shape)
+    step = Step(ek.solve, a, b, inverse, pivots, seen(x, shape), info, work, checked=True)
+    return Plan(x, [step], room=room, recorded=recorded)
+
+
+@planned(_plan_solve)
 def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
     """X with ``A @ X == B``, or ``X @ A == B`` unless `left`; A (..., n, n), B (..., n, k), (..., n) or (n,).
 
@@ -135,7 +160,7 @@ def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = Fa
     a, b = _fit(solve_ex, A, B.unsqueeze(-1) if vector else B, left)
     if not left:
         a, b = a.transpose(-1, -2), b.transpose(-1, -2)
-    array, info = _solve(a, b)
+    array, info = _run(a, b, False)
     result = record(solve_columns, Tensor(array), (a, b))
     result = result.squeeze(-1) if vector else result if left else result.transpose(-1, -2)
     return Solved(result, Tensor(info.reshape(a.shape[:-2])))
@@ -222,20 +247,18 @@ def _rows(x: Tensor, order: np.ndarray) -> Tensor:
 # Inverses
 
 
-def _inverse(A: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """Solve for the identity: OpenBLAS's own inverse is half as fast at 512."""
-    a, info = owned(A._array), codes(batch_of(A._array))
-    batch, n = a.shape[:2]
-    result = memory.empty((batch, n, n), a.dtype)
-    result.fill(0)
-    result.reshape(batch, n * n)[:, :: n + 1] = 1
-    _run_solve(a, result, info)
-    return result.reshape(A.shape), info
+def _plan_inv(A: Tensor) -> Plan | None:
+    a = check(inv, A, square=True)._array
+    n = a.shape[-1]
+    if not alone(a, a.size * n // 32):
+        return None
+    return _plan_run(A, A, True, (batch_of(a), n, n), New(a.shape, a.dtype), 1)
 
 
+@planned(_plan_inv)
 def inv(A: Tensor) -> Tensor:
     """Inverse of square (..., n, n) matrices. Raises LinAlgError naming the zero pivot of a singular one."""
-    a, info = _inverse(check(inv, A, square=True))
+    a, info = _run(check(inv, A, square=True), A, True)
     zero, place = first_bad(info, A.shape[:-2])
     if zero:
         fail(
@@ -250,7 +273,7 @@ def inv_ex(A: Tensor, *, check_errors: bool = False) -> Inverted:
     """`inv` that tells of a zero pivot in `info`, counted from 1, instead of raising."""
     if check_errors:
         return Inverted(inv(A), Tensor(np.zeros(A.shape[:-2], np.int32)))
-    a, info = _inverse(check(inv_ex, A, square=True))
+    a, info = _run(check(inv_ex, A, square=True), A, True)
     return Inverted(record(inv, Tensor(a), (A,)), Tensor(info.reshape(A.shape[:-2])))
 
 
