@@ -86,7 +86,7 @@ SYSTEMS = ((1, 1), (5, 3), (3, 16, 4), (17, 16), (64, 1), (65, 40), (130, 70), (
 
 @pytest.mark.parametrize("shape", SYSTEMS)
 def test_solutions_are_backward_stable(shape, dtype):
-    *_, n, k = shape
+    n = shape[-2]
     a, b = made((*shape[:-1], n), dtype), made(shape, dtype, 2)
     a[..., 0, 0] = 0
     a = a if n > 1 else a + 1
@@ -154,3 +154,46 @@ def test_planned_inverses_have_gradients():
         (la.inv(x) * t(weight)).sum().backward()
         inverse = np.linalg.inv(a)
         np.testing.assert_allclose(x.grad.numpy(), -inverse.T @ weight @ inverse.T, rtol=1e-9)
+
+
+def spectra(n, kind):
+    x = made((2, n, n), "float64")
+    x = x + x.swapaxes(-1, -2)
+    q = np.linalg.qr(x)[0]
+    graded = 10.0 ** np.linspace(0, -9, n)
+    return {
+        "random": x,
+        "zero": 0 * x,
+        "one": 0 * x + np.eye(n),
+        "rank one": np.ones((2, n, n)),
+        "clustered": (q * np.repeat([1, 2, 2.0000001], n)[::3]) @ q.swapaxes(-1, -2),
+        "graded": x * graded * graded[:, None],
+        "split": x * np.equal.outer(np.arange(n) % 3, np.arange(n) % 3),
+    }[kind]
+
+
+@pytest.mark.parametrize("kind", ("random", "zero", "one", "rank one", "clustered", "graded", "split"))
+@pytest.mark.parametrize("n", (1, 2, 16, 33, 100))
+def test_eigenvalues_and_vectors_of_symmetric_matrices(n, kind, dtype):
+    a = spectra(n, kind).astype(dtype)
+    wide = np.tril(a).astype("f8") + np.tril(a, -1).astype("f8").swapaxes(-1, -2)
+    largest = np.abs(wide).sum(-1).max()
+    for scale in (1.0, 2.0**-100, 2.0**100) if n < 100 else (1.0,):
+        half = np.tril(a * np.dtype(dtype).type(scale))
+        w, v = thrice(la.eigh, half)
+        assert np.all(np.diff(w) >= 0)
+        w = w.astype("f8") / scale
+        assert np.abs(wide @ v - v * w[..., None, :]).max() <= 20 * eps(a) * largest
+        assert np.abs(np.linalg.eigvalsh(wide) - w).max() <= 4 * max(n, 8) * eps(a) * largest
+        need_orthonormal(v, 4 * max(n, 8) * eps(a))
+        other = thrice(lambda x: la.eigh(x, "U"), np.ascontiguousarray(half.swapaxes(-1, -2)))
+        np.testing.assert_array_equal(other[0] / scale, w)
+
+
+def test_symmetric_matrices_of_no_numbers_raise_by_every_way_of_calling(dtype):
+    for bad in (np.nan, np.inf):
+        a = made((2, 8, 8), dtype)
+        a[1, 5, 2] = bad
+        for _ in range(3):
+            with pytest.raises(la.LinAlgError, match="non-finite"):
+                la.eigh(t(a))

@@ -77,11 +77,29 @@ def _emit_add(e: Emitter) -> None:
     _loop(e, INT64(0), a["rows"], 1, [], body)
 
 
+def _emit_rotation(e: Emitter) -> None:
+    _pointers(e, "x", "y", "angle")
+    b, a = e.builder, e.args
+    cosine, sine = (e.splat(e.load(a["angle"], n)) for n in range(2))
+    back = b.fneg(sine)
+
+    def body(j: Any, _: Any) -> list[Any]:
+        x, y = e.load_vector(a["x"], j), e.load_vector(a["y"], j)
+        e.store_vector(e.add_product(cosine, x, b.fmul(back, y)), a["x"], j)
+        e.store_vector(e.add_product(cosine, y, b.fmul(sine, x)), a["y"], j)
+        return []
+
+    _loop(e, INT64(0), a["columns"], e.width, [], body)
+
+
 # ``out = factors @ x``, one vector of it.
 sum_rows = kernel_intrinsic("like", "x row factors factor_row rows out", _emit_sum)
 # ``x += outer(factors * scale, multiple)``, one vector wide; the column in `lane` (-1: none), which may be that of the
 # factors, counts as 0 before.
 add_multiples = kernel_intrinsic("like", "x row factors factor_row rows scale multiple lane", _emit_add)
+
+# ``x, y = c x - s y, s x + c y`` of two rows; c and s lie at `angle`, and `columns` are whole vectors.
+rotate_rows = kernel_intrinsic("like", "x y columns angle", _emit_rotation)
 
 
 @njit(**FORCED)

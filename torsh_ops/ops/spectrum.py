@@ -8,8 +8,11 @@ from torsh_ops import dtypes, memory, threads
 from torsh_ops.autograd import record
 from torsh_ops.errors import ArgumentError
 from torsh_ops.kernels import lapack as lk
+from torsh_ops.kernels import symmetric as sk
+from torsh_ops.ops.dispatch import contiguous_array
 from torsh_ops.ops.factor import PANEL, Part, records
-from torsh_ops.ops.matrices import batch_of, check, check_finite, codes, fail, first_bad, owned, work_of
+from torsh_ops.ops.matrices import alone, batch_of, check, check_finite, codes, fail, first_bad, owned, work_of
+from torsh_ops.ops.plan import New, Plan, Step, planned, seen
 from torsh_ops.tensor import Tensor
 
 
@@ -96,21 +99,23 @@ EIGH_VALUES, EIGH_VECTORS = Part("linalg_eigh_values"), Part("linalg_eigh_vector
 EIG_VALUES, EIG_VECTORS = Part("linalg_eig_values"), Part("linalg_eig_vectors")
 
 
-def _eigh(op: Any, A: Tensor, UPLO: str, job: int) -> tuple[np.ndarray, np.ndarray]:
+# Up to so many rows the QL iteration is faster than dividing and conquering.
+_FEW_ROWS = 128
+
+
+def _is_lower(op: Any, UPLO: str) -> bool:
     if not isinstance(UPLO, str) or UPLO.upper() not in ("L", "U"):
         raise ArgumentError(f"linalg.{op.__name__}: UPLO must be 'L' or 'U', but got {UPLO!r}")
+    return UPLO.upper() == "L"
+
+
+def _eigh(op: Any, A: Tensor, UPLO: str, job: int) -> tuple[np.ndarray, np.ndarray]:
+    lower = _is_lower(op, UPLO)
     check_finite(op, check(op, A, square=True)._array)
-    a, info = owned(A._array), codes(batch_of(A._array))
-    n, lead = a.shape[-1], A.shape[:-2]
-    w = memory.empty((len(a), n), a.dtype)
-    triangle = lk.UPPER if UPLO.upper() == "L" else lk.LOWER
-    size, integers = (1 + 6 * n + 2 * n * n, 3 + 5 * n) if job == lk.VECTORS else ((2 + PANEL) * n + 1, 1)
-
-    def run(a: np.ndarray, w: np.ndarray, info: np.ndarray) -> None:
-        lk.eigh(a, job, triangle, w, work_of(size, a), np.empty(integers, np.int32), info)
-
-    if a.size:
-        threads.rowwise(run, a.size * n // 8, len(a), a, w, info)
+    n, lead = A.shape[-1], A.shape[:-2]
+    info = codes(batch_of(A._array))
+    few = job == lk.VECTORS and n <= _FEW_ROWS
+    w, v = (_small_eigh if few else _large_eigh)(A, lower, job, info)
     code, place = first_bad(info, lead)
     if code:
         fail(
@@ -118,9 +123,53 @@ def _eigh(op: Any, A: Tensor, UPLO: str, job: int) -> tuple[np.ndarray, np.ndarr
             "The algorithm failed to converge because the input matrix is ill-conditioned or has too many repeated "
             f"eigenvalues (error code: {code}).",
         )  # fmt: skip
-    return w.reshape(*lead, n), a.reshape(A.shape).swapaxes(-1, -2)
+    return w.reshape(*lead, n), v.reshape(A.shape)
 
 
+def _small_eigh(A: Tensor, lower: bool, _job: int, info: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    a = contiguous_array(A).reshape(len(info), *A.shape[-2:])
+    n = a.shape[-1]
+    w, v = memory.empty((len(a), n), a.dtype), memory.empty(a.shape, a.dtype)
+
+    def run(a: np.ndarray, w: np.ndarray, v: np.ndarray, info: np.ndarray) -> None:
+        sk.eigh(a, lower, w, v, info, np.empty(n, np.int64), np.empty(2 * n), work_of(sk.room_of(n, a), a))
+
+    if a.size:
+        threads.rowwise(run, a.size * n // 8, len(a), a, w, v, info)
+    return w, v
+
+
+def _large_eigh(A: Tensor, lower: bool, job: int, info: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    a = owned(A._array)
+    n = a.shape[-1]
+    w = memory.empty((len(a), n), a.dtype)
+    triangle = lk.UPPER if lower else lk.LOWER
+    size, integers = (1 + 6 * n + 2 * n * n, 3 + 5 * n) if job == lk.VECTORS else ((2 + PANEL) * n + 1, 1)
+
+    def run(a: np.ndarray, w: np.ndarray, info: np.ndarray) -> None:
+        lk.eigh(a, job, triangle, w, work_of(size, a), np.empty(integers, np.int32), info)
+
+    if a.size:
+        threads.rowwise(run, a.size * n // 8, len(a), a, w, info)
+    return w, a.swapaxes(-1, -2)
+
+
+def _plan_eigh(A: Tensor, UPLO: str = "L") -> Plan | None:
+    """What `_small_eigh` does; the kernel looks for non-finite elements itself."""
+    a = check(eigh, A, square=True)._array
+    n = a.shape[-1]
+    if n > _FEW_ROWS or not alone(a, a.size * n // 8):
+        return None
+    shape = (batch_of(a), n, n)
+    w, v = New(a.shape[:-1], a.dtype), New(a.shape, a.dtype)
+    kinds = ((shape[0], np.int32), (n, np.int64), (2 * n, np.float64), (sk.room_of(n, a), a.dtype))
+    room = [New((size,), np.dtype(kind)) for size, kind in kinds]
+    arrays = (seen(w, shape[:2]), seen(v, shape), *room)
+    step = Step(sk.eigh, seen(A, shape), _is_lower(eigh, UPLO), *arrays, checked=True)
+    return Plan([w, v], [step], of=Eigen, room=room)
+
+
+@planned(_plan_eigh)
 def eigh(A: Tensor, UPLO: str = "L") -> Eigen:
     """Eigenvalues, ascending, and orthonormal eigenvectors of symmetric (..., n, n) matrices.
 
