@@ -7,8 +7,8 @@ so that eliminating also substitutes forward; rows are `row` elements apart, and
 import numpy as np
 from numba import njit
 
-from torsh_ops.kernels.gemm_tile import ROWS, VECTORS, strip
-from torsh_ops.kernels.row_steps import add_multiples, aligned, lanes_of, row_of
+from torsh_ops.kernels.gemm_tile import VECTORS
+from torsh_ops.kernels.row_steps import add_multiples, address_of, aligned, lanes_of, multiply, row_of
 from torsh_ops.kernels.vector import FORCED, SERIAL, fabs, span
 
 # Columns eliminated before the rest of the matrix follows: whole vectors.
@@ -18,16 +18,14 @@ BLOCK = 64
 @njit(**SERIAL)
 def _subtract_product(w, row, rows_at, columns_at, target_at, rows, columns, depth, scale):
     """``C -= L U``: `rows_at`, `columns_at` and `target_at` are where L (rows, depth), U (depth, columns) and C lie."""
-    tile, base = VECTORS * lanes_of(w), w.ctypes.data
+    tile, size, base = VECTORS * lanes_of(w), w.itemsize, address_of(w)
     if depth <= 0:
         return
+    one = np.intp(1)
     for j in range(0, columns, tile):
+        right, out = base + (columns_at + j) * size, base + (target_at + j) * size
         some = min(tile, columns - j)
-        for i in range(0, rows, ROWS):
-            strip(
-                base, rows_at + i * row, row, 1, base, columns_at + j, row, 0, base, target_at + i * row + j, row,
-                min(ROWS, rows - i), some, depth, scale, 1, 1,
-            )  # fmt: skip
+        multiply(base + rows_at * size, row, one, right, row, out, row, rows, some, depth, scale, one)
 
 
 @njit(**FORCED)
@@ -154,18 +152,18 @@ def _follow(w, row, rows, p, count, at, columns, scale):
 def _factor(w, row, m, n, beside, columns, inverse, pivots, multiple, scale):
     """Factor (m, n) and substitute forward in `columns` columns from `beside` on. The first zero pivot, from 1, or 0.
 
-    When `inverse` these are an identity's, whose rows stay in place: the result is the inverse of L.
+    When `inverse` is 1 these are an identity's, whose rows stay in place: the result is the inverse of L.
     """
     lanes, zero, count = lanes_of(w), 0, min(m, n)
     for p in range(0, count, BLOCK):
         some = min(BLOCK, count - p)
         # An identity's rows stay where they are, but not what earlier blocks made of them.
-        along = p if inverse else columns
+        along = p if inverse != 0 else columns
         found = _panel(w, row, m, n, p, some, beside, along, pivots, multiple, scale)
         zero = found if zero == 0 else zero
         edge = -(-(p + some) // lanes) * lanes
         _follow(w, row, m, p, some, edge, n - edge, scale)
-        _follow(w, row, m, p, some, beside, min(p + some, columns) if inverse else columns, scale)
+        _follow(w, row, m, p, some, beside, min(p + some, columns) if inverse != 0 else columns, scale)
     return zero
 
 
@@ -227,9 +225,10 @@ def lu(a, factors, pivots, info, room):
     batch, m, n = a.shape
     row, beside, numbers, end = _places(m, n, 0, a)
     w, multiple, scale = _prepared(room, m, row, numbers, end)
+    none = np.intp(0)
     for i in range(batch):
-        _enter(a[i], w, row, 0, row)
-        info[i] = _factor(w, row, m, n, beside, 0, False, pivots[i], multiple, scale)
+        _enter(a[i], w, row, none, row)
+        info[i] = _factor(w, row, m, n, beside, none, none, pivots[i], multiple, scale)
         for j in range(m):
             source, target = span(w, j * row, n), span(factors, (i * m + j) * n, n)
             for k in range(n):
@@ -246,15 +245,15 @@ def solve(a, b, inverse, pivots, x, info, room):
     batch, n, columns = x.shape
     row, beside, numbers, end = _places(n, n, columns, a)
     w, multiple, scale = _prepared(room, n, row, numbers, end)
-    order, bad = span(pivots, n, n), -1
+    order, bad, none = span(pivots, n, n), -1, np.intp(0)
     for i in range(batch):
-        _enter(a[i], w, row, 0, row if inverse else beside)
+        _enter(a[i], w, row, none, row if inverse else beside)
         if inverse:
             for j in range(n):
                 w[j * row + beside + j] = 1
         else:
             _enter(b[i], w, row, beside, row - beside)
-        info[i] = _factor(w, row, n, n, beside, columns, inverse, pivots, multiple, scale)
+        info[i] = _factor(w, row, n, n, beside, columns, np.intp(inverse), pivots, multiple, scale)
         if info[i] != 0:
             bad = i if bad < 0 else bad
             continue

@@ -7,8 +7,8 @@ Golub and Van Loan 2013, algorithms 5.1.1 and 5.2.2, and for the products the co
 import numpy as np
 from numba import njit
 
-from torsh_ops.kernels.gemm_tile import ROWS, VECTORS, strip
-from torsh_ops.kernels.row_steps import add_multiples, aligned, lanes_of, row_of, sum_rows
+from torsh_ops.kernels.gemm_tile import VECTORS
+from torsh_ops.kernels.row_steps import add_multiples, address_of, aligned, lanes_of, multiply, row_of, sum_rows
 from torsh_ops.kernels.vector import FORCED, SERIAL, fabs, span, sqrt
 
 # Reflections in a block: whole vectors, and whole tiles of rows.
@@ -138,13 +138,11 @@ def _take_vectors(w, at, row, rows, count, v):
 @njit(**SERIAL)
 def _make_factor(v, rows, count, taus, tau_at, t, scale):
     """T of ``H1 H2 ... = I - V T V'``, BLOCK apart."""
-    left = v.ctypes.data
-    for i in range(0, count, ROWS):
-        some = min(ROWS, count - i)
-        strip(
-            left, i, 1, BLOCK, left, 0, BLOCK, VECTORS * lanes_of(v), t.ctypes.data, i * BLOCK, BLOCK,
-            some, count, rows, scale, 1, 0,
-        )  # fmt: skip
+    tile, size = np.intp(VECTORS * lanes_of(v)), v.itemsize
+    left, out, one, apart, none = address_of(v), address_of(t), np.intp(1), np.intp(BLOCK), np.intp(0)
+    for j in range(0, BLOCK, tile):
+        some = min(tile, BLOCK - j)
+        multiply(left, one, apart, left + j * size, apart, out + j * size, apart, count, some, rows, scale, none)
     for j in range(count):
         tau = taus[tau_at + j]
         for i in range(j):
@@ -161,28 +159,17 @@ def _make_factor(v, rows, count, taus, tau_at, t, scale):
 
 @njit(**SERIAL)
 def _apply(v, rows, count, t, turned, c, at, row, columns, w, scale):
-    """``C -= V T V' C`` of `rows` rows and `columns` columns of `c`, with T transposed when `turned`."""
-    tile = VECTORS * lanes_of(c)
-    vectors, factor, target = v.ctypes.data, t.ctypes.data, c.ctypes.data
-    first, second = w.ctypes.data, w.ctypes.data + BLOCK * tile * w.itemsize
-    t_row, t_col = (1, BLOCK) if turned else (BLOCK, 1)
+    """``C -= V T V' C`` of `rows` rows and `columns` columns of `c`, with T transposed when `turned` is 1."""
+    tile, size = np.intp(VECTORS * lanes_of(c)), c.itemsize
+    vectors, factor, target = address_of(v), address_of(t), address_of(c) + at * size
+    first, one, apart, none = address_of(w), np.intp(1), np.intp(BLOCK), np.intp(0)
+    second = first + BLOCK * tile * size
+    t_row, t_col = (one, apart) if turned != 0 else (apart, one)
     for j in range(0, columns, tile):
-        some = min(tile, columns - j)
-        for i in range(0, count, ROWS):
-            part = min(ROWS, count - i)
-            strip(vectors, i, 1, BLOCK, target, at + j, row, 0, first, i * tile, tile, part, tile, rows, scale, 1, 0)
-        for i in range(0, count, ROWS):
-            part = min(ROWS, count - i)
-            strip(
-                factor, i * t_row, t_row, t_col, first, 0, tile, 0, second, i * tile, tile, part, tile, count,
-                scale, 1, 0,
-            )  # fmt: skip
-        for i in range(0, rows, ROWS):
-            part = min(ROWS, rows - i)
-            strip(
-                vectors, i * BLOCK, BLOCK, 1, second, 0, tile, 0, target, at + j + i * row, row, part, some, count,
-                scale, 1, 1,
-            )  # fmt: skip
+        some, here = min(tile, columns - j), target + j * size
+        multiply(vectors, one, apart, here, row, first, tile, count, tile, rows, scale, none)
+        multiply(factor, t_row, t_col, first, tile, second, tile, count, tile, count, scale, none)
+        multiply(vectors, apart, one, second, tile, here, row, rows, some, count, scale, one)
 
 
 @njit(**SERIAL)
@@ -250,7 +237,7 @@ def qr(a, q, r, room):
     scale = span(w, taus_at + count + 1, 3)
     scale[0], scale[1], scale[2] = -1, 1, 1
     step = BLOCK if count > _FEW else max(count, 1)
-    _clear(w, m * row, 0, 1, sums_at - m * row)
+    _clear(w, m * row, row, np.intp(1), sums_at - m * row)
     for i in range(batch):
         large = _enter(a[i], w, 0, row, row)
         for j in range(0, count, step):
@@ -261,7 +248,7 @@ def qr(a, q, r, room):
                 own = span(t, j * BLOCK, BLOCK * BLOCK)
                 _take_vectors(w, at, row, m - j, some, v)
                 _make_factor(v, m - j, some, taus, j, own, scale)
-                _apply(v, m - j, some, own, True, w, at + some, row, n - j - some, products, scale)
+                _apply(v, m - j, some, own, np.intp(1), w, at + some, row, n - j - some, products, scale)
         _take_r(w, 0, row, r[i])
         if columns == 0:
             continue
@@ -276,7 +263,7 @@ def qr(a, q, r, room):
                 own = span(t, j * BLOCK, BLOCK * BLOCK)
                 _clear(w, at + some, row, some, columns - j - some)
                 _take_vectors(w, at, row, m - j, some, v)
-                _apply(v, m - j, some, own, False, w, at + some, row, columns - j - some, products, scale)
+                _apply(v, m - j, some, own, np.intp(0), w, at + some, row, columns - j - some, products, scale)
             _expand(w, at, row, m - j, inside, some, taus, j, sums)
         for j in range(m):
             source, target = span(w, j * row, columns), span(q, (i * m + j) * columns, columns)

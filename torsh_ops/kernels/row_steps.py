@@ -6,11 +6,13 @@ a time, so what lies between a row's last column and the next vector's start mus
 
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba import njit
 
 from torsh_ops.kernels.conv_emit import INT32, INT64, VECTOR_BYTES, Emitter, kernel_intrinsic
-from torsh_ops.kernels.vector import FORCED
+from torsh_ops.kernels.gemm_tile import ROWS, strip
+from torsh_ops.kernels.vector import FORCED, SERIAL
 
 # Sums kept side by side, so that an addition does not wait for the one before.
 _SUMS = 4
@@ -119,3 +121,25 @@ def row_of(columns, like):
 def aligned(room):
     """The first place in `room` that is the start of a vector."""
     return -(room.ctypes.data // room.itemsize) % (VECTOR_BYTES // room.itemsize)
+
+
+@njit(**FORCED)
+def address_of(array):
+    """Where an array lies, as a number of the type of all other numbers: each type compiles its own code."""
+    return np.intp(array.ctypes.data)
+
+
+@njit(**SERIAL)
+def multiply(left, left_row, left_col, right, right_row, out, out_row, rows, columns, depth, scale, add):
+    """``out = left @ right`` of up to a tile's columns; ``scale[0] * left @ right + scale[1] * out`` when `add` is 1.
+
+    Matrices are addresses. Whole vectors of `right` are read.
+    """
+    none, one, size = np.intp(0), np.intp(1), scale.itemsize
+    for i in range(0, rows, ROWS):
+        here, there = left + i * left_row * size, out + i * out_row * size
+        some = min(ROWS, rows - i)
+        strip(
+            here, none, left_row, left_col, right, none, right_row, none, there, none, out_row, some, columns, depth,
+            scale, one, add,
+        )  # fmt: skip
