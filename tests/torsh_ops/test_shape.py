@@ -6,6 +6,7 @@ from oracle import LAYOUTS, arrays, assert_same, needs_torch, torch
 
 import torsh_ops
 from torsh_ops.errors import ArgumentError, DimError, DTypeError, OperandError, ShapeError
+from torsh_ops.kernels import move
 
 SHAPE = (4, 5, 6)
 VIEWS = {
@@ -223,6 +224,20 @@ def test_copies_of_turned_matrices_at_the_edges_of_tiles(rows):
     for order in ((0, 2, 1, 3), (0, 3, 1, 2), (2, 3, 0, 1), (3, 2, 1, 0), (1, 0, 3, 2), (0, 2, 3, 1)):
         copy = torsh_ops.from_numpy(batch).permute(order).contiguous()
         np.testing.assert_array_equal(copy.numpy(), batch.transpose(order), err_msg=str(order))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("step", [1, -1, 2])
+def test_copies_of_lines_of_any_length_write_these_alone(step, dtype):
+    """Short ones end with vectors of half, a quarter and so on; large results are streamed from a line of cache on."""
+    for size in (*range(1, 35), (1 << 19) + 7):
+        start = size if step < 0 else 1
+        source = np.arange(2 * 3 * (2 * size + 2), dtype=dtype).reshape(1, 2, 3, -1)
+        lines = source[..., start : start + size * step : step]
+        out = np.full((1, 2, 3, size + 3), -1, dtype)
+        move.copy_lines(lines, out[..., 2:-1])
+        np.testing.assert_array_equal(out[..., 2:-1], lines)
+        assert (out[..., :2] == -1).all() and (out[..., -1] == -1).all()
 
 
 @pytest.mark.parametrize("name", [n for n in VIEWS if n not in ("reshape_as", "view_as", "view_dtype")])

@@ -43,45 +43,61 @@ def _address_of(typingctx: Any, array: Any, a: Any, b: Any, c: Any) -> Any:
     return types.intp(array, *[types.intp] * 3), codegen
 
 
-def _line_copy(step: int, nbytes: int) -> Any:
-    """Make ``copy(x, out, a, b, c, start, stop, streamed)`` of line [a, b, c] of `x` of a `step`, by vectors."""
+def _line_copy(step: int) -> Any:
+    """Make ``copy(x, out, a, b, c, first, streamed)`` of line [a, b, c] of `x` of a `step`, by vectors.
 
-    def typed(typingctx: Any, x: Any, out: Any, a: Any, b: Any, c: Any, start: Any, stop: Any, streamed: Any) -> Any:
+    Vectors start at element `first`, those of a streamed line at a line of cache; what no whole vector holds goes by
+    vectors of half, a quarter and so on: loops over the elements cost 5 ns a line even where there are none.
+    """
+
+    def typed(typingctx: Any, x: Any, out: Any, a: Any, b: Any, c: Any, first: Any, streamed: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             element = context.get_data_type(x.dtype)
             itemsize = context.get_abi_sizeof(element)
-            n = nbytes // itemsize
-            vector = ir.VectorType(element, n).as_pointer()
+            n = LINE_BYTES // itemsize
             source, _ = _place(context, builder, x, args[0], [*args[2:5], _INT64(0)])
             target, _ = _place(context, builder, out, args[1], [*args[2:5], _INT64(0)])
+            size = builder.extract_value(arrayobj.make_array(out)(context, builder, args[1]).shape, 3)
 
-            def load(index: Any, ahead: int) -> Any:
+            def load(index: Any, ahead: int, width: int) -> Any:
                 offset = builder.mul(builder.add(builder.mul(index, _INT64(step)), _INT64(ahead)), _INT64(itemsize))
-                return builder.load(builder.inttoptr(builder.add(source, offset), vector), align=itemsize)
+                kind = ir.VectorType(element, width) if width > 1 else element
+                return builder.load(builder.inttoptr(builder.add(source, offset), kind.as_pointer()), align=itemsize)
 
-            with builder.if_else(args[7]) as branches:
+            def move(index: Any, width: int, past_caches: bool) -> None:
+                if step == 1 or width == 1:
+                    value = load(index, 0, width)
+                elif step == -1:
+                    last = load(index, 1 - width, width)
+                    value = _ordered(builder, last, last, list(range(width - 1, -1, -1)))
+                else:
+                    # The second vector ends with the last element that is wanted, not beyond it.
+                    order = [*range(0, width, 2), *range(width + 1, 2 * width, 2)]
+                    value = _ordered(builder, load(index, 0, width), load(index, width - 1, width), order)
+                to = builder.add(target, builder.mul(index, _INT64(itemsize)))
+                store(builder, value, to, itemsize, past_caches)
+
+            with cgutils.for_range_slice(builder, _INT64(0), args[5], _INT64(1), _INT64) as (index, _):
+                move(index, 1, False)
+            left = builder.sub(size, args[5])
+            stop = builder.add(args[5], builder.and_(left, _INT64(-n)))
+            with builder.if_else(args[6]) as branches:
                 for branch, past_caches in zip(branches, (True, False), strict=True):
-                    with branch, cgutils.for_range_slice(builder, args[5], args[6], _INT64(n), _INT64) as (index, _):
-                        if step == 1:
-                            value = load(index, 0)
-                        elif step == -1:
-                            last = load(index, 1 - n)
-                            value = _ordered(builder, last, last, list(range(n - 1, -1, -1)))
-                        else:
-                            # The second vector ends with the last element that is wanted, not beyond it.
-                            order = [*range(0, n, 2), *range(n + 1, 2 * n, 2)]
-                            value = _ordered(builder, load(index, 0), load(index, n - 1), order)
-                        to = builder.add(target, builder.mul(index, _INT64(itemsize)))
-                        store(builder, value, to, itemsize, past_caches)
+                    with branch, cgutils.for_range_slice(builder, args[5], stop, _INT64(n), _INT64) as (index, _):
+                        move(index, n, past_caches)
+            while n := n // 2:
+                some = builder.and_(left, _INT64(n))
+                with builder.if_then(builder.icmp_unsigned("!=", some, _INT64(0))):
+                    move(stop, n, False)
+                stop = builder.add(stop, some)
             return context.get_dummy_value()
 
-        return types.void(x, out, *[types.intp] * 5, types.boolean), codegen
+        return types.void(x, out, *[types.intp] * 4, types.boolean), codegen
 
     return intrinsic(typed)
 
 
-_forward, _backward, _every_second = (_line_copy(step, LINE_BYTES) for step in (1, -1, 2))
-_forward_half, _backward_half, _every_second_half = (_line_copy(step, LINE_BYTES // 2) for step in (1, -1, 2))
+_forward, _backward, _every_second = (_line_copy(step) for step in (1, -1, 2))
 
 
 @njit(**SERIAL)
@@ -89,29 +105,19 @@ def copy_lines(x, out):
     """`out[:] = x` of 4 dimensions; lines of `out` have a step of 1, those of `x` of 1, -1 or 2 elements."""
     m, n, lines, size = out.shape
     step = x.strides[3] // x.itemsize
-    width, half = 64 // x.itemsize, 32 // x.itemsize
     large = out.size * out.itemsize >= STREAMED_BYTES
     for a in range(m):
         for b in range(n):
             for c in range(lines):
-                start = 0
+                first = 0
                 if large:  # streamed stores need whole lines of cache
-                    start = min(-_address_of(out, a, b, c) % 64 // x.itemsize, size)
-                stop = start + (size - start) // width * width
-                end = stop + (size - stop) // half * half
+                    first = min(-_address_of(out, a, b, c) % 64 // x.itemsize, size)
                 if step == 1:
-                    _forward(x, out, a, b, c, start, stop, large)
-                    _forward_half(x, out, a, b, c, stop, end, False)
+                    _forward(x, out, a, b, c, first, large)
                 elif step == -1:
-                    _backward(x, out, a, b, c, start, stop, large)
-                    _backward_half(x, out, a, b, c, stop, end, False)
+                    _backward(x, out, a, b, c, first, large)
                 else:
-                    _every_second(x, out, a, b, c, start, stop, large)
-                    _every_second_half(x, out, a, b, c, stop, end, False)
-                for i in range(start):
-                    out[a, b, c, i] = x[a, b, c, i]
-                for i in range(end, size):
-                    out[a, b, c, i] = x[a, b, c, i]
+                    _every_second(x, out, a, b, c, first, large)
     if large:
         settle()
 
