@@ -1,4 +1,6 @@
+import asyncio
 import math
+import threading
 
 import numpy as np
 import pytest
@@ -173,6 +175,48 @@ def test_no_grad_and_detach_record_nothing():
     def inside():
         return torsh_ops.is_grad_enabled()
 
+    assert not inside()
+    assert torsh_ops.is_grad_enabled()
+
+
+def test_recording_is_a_matter_of_each_thread_and_task():
+    x = torsh_ops.ones(2, requires_grad=True)
+    found = []
+    with torsh_ops.no_grad():
+        thread = threading.Thread(target=lambda: found.append((x * 2).requires_grad))
+        thread.start()
+        thread.join()
+    assert found == [True]
+
+    async def switched(first, second):
+        with torsh_ops.no_grad():
+            first.set()
+            await second.wait()
+            return (x * 2).requires_grad
+
+    async def beside(first, second):
+        await first.wait()
+        second.set()
+        return (x * 2).requires_grad
+
+    async def both():
+        events = asyncio.Event(), asyncio.Event()
+        return await asyncio.gather(switched(*events), beside(*events))
+
+    assert asyncio.run(both()) == [False, True]
+
+
+def test_set_grad_enabled_switches_at_once_for_a_block_or_for_a_function():
+    with torsh_ops.set_grad_enabled(False):
+        assert not torsh_ops.is_grad_enabled()
+    assert torsh_ops.is_grad_enabled()
+    before = torsh_ops.set_grad_enabled(0)
+    assert torsh_ops.is_grad_enabled() is False
+    with before:
+        pass
+    assert torsh_ops.is_grad_enabled()
+    inside = torsh_ops.set_grad_enabled(False)(torsh_ops.is_grad_enabled)
+    assert torsh_ops.is_grad_enabled()
     assert not inside()
     assert torsh_ops.is_grad_enabled()
 

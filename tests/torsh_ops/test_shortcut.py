@@ -11,6 +11,7 @@ import pytest
 from oracle import LAYOUTS
 
 import torsh_ops
+from torsh_ops.autograd import record
 from torsh_ops.errors import DimError, ShapeError
 from torsh_ops.ops import shortcut
 
@@ -248,6 +249,28 @@ def test_gradients_are_recorded():
     np.testing.assert_array_equal(w.grad.numpy(), [0, 3, 3])
     with torsh_ops.no_grad():
         assert not (x + w).requires_grad
+
+
+def test_a_recorded_view_follows_a_change_of_its_base():
+    x = torsh_ops.ones(3, requires_grad=True)
+    base = x * 2.0
+    part = base[1:]
+    base.mul_(5.0)
+    (part * part).sum().backward()
+    np.testing.assert_array_equal(x.grad.numpy(), [0, 200, 200])
+
+
+def test_the_tape_from_compiled_code_is_the_tape_from_python():
+    x = torsh_ops.ones(2, 2, requires_grad=True)
+    for op, args in ((torsh_ops.exp, (x,)), (torsh_ops.mul, (x, 2.0)), (torsh_ops.matmul, (x, x))):
+        result = op(*args)
+        same = record(result._node.op, torsh_ops.Tensor(result._array), args)
+        compiled, python = result._node, same._node
+        assert all(a is b for a, b in zip(compiled.args, python.args, strict=True))
+        assert compiled.op is python.op and compiled.result is python.result
+        assert compiled.changed is python.changed and compiled.previous is python.previous
+        assert compiled.order + 1 == python.order
+        assert result.requires_grad is True
 
 
 def test_a_subclass_goes_in_and_a_tensor_comes_out():

@@ -1,7 +1,7 @@
 """Operations in place on tensors that require grad: the form that returns a new tensor is recorded, then written.
 
 The tensor gets the history of that form, as in PyTorch; through a view, its base and the view do. What was recorded
-before keeps to the history of its time (see `torsh_ops.autograd.Node.previous`), and where it needs values that are
+before keeps to the history of its time (see `torsh_ops.autograd.Node`), and where it needs values that are
 gone, backward raises.
 """
 
@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from torsh_ops import autograd
 from torsh_ops import tensor as storage
-from torsh_ops.autograd import Node, follow_base, is_grad_enabled
+from torsh_ops.autograd import Node, follow_base, is_grad_enabled, tape
 from torsh_ops.errors import DTypeError, GradError, ShapeError
 from torsh_ops.ops.layout import compact
 from torsh_ops.ops.places import Look, view_by, written, written_by
@@ -106,7 +105,7 @@ def _where(view: Tensor, base: Tensor) -> Look:
     return how
 
 
-autograd.look_again = _look_again
+tape.look_again = _look_again
 
 
 def in_place(op: Callable[..., Tensor]) -> Callable[..., Tensor]:

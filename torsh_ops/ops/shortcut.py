@@ -21,7 +21,9 @@ import numpy as np
 from numba import cfunc, types
 
 from torsh_ops import memory, threads
-from torsh_ops.autograd import record
+from torsh_ops import tensor as storage
+from torsh_ops.autograd import Node, record
+from torsh_ops.autograd.mode import RECORDING
 from torsh_ops.kernels import team
 from torsh_ops.kernels.call import objects as table
 from torsh_ops.kernels.call import pointwise, products, views
@@ -146,18 +148,25 @@ def _plain(signature: inspect.Signature) -> str:
     return str(signature.replace(parameters=bare, return_annotation=inspect.Signature.empty))
 
 
-def _describe_slots() -> None:
-    """Find where a Tensor keeps its slots: in a tensor whose every slot holds an object of its own."""
-    names = [name for name in Tensor.__slots__ if name != "__weakref__"]
-    probe = Tensor(np.empty(0))
+def _slots(kind: Any) -> dict[str, int]:
+    """Find where an object keeps its slots: in one whose every slot holds an object of its own."""
+    names = [name for name in kind.__slots__ if name != "__weakref__"]
+    probe = kind.__new__(kind)
     marks = {name: object() for name in names}
     for name, mark in marks.items():
         setattr(probe, name, mark)
-    words = (ctypes.c_ssize_t * (Tensor.__basicsize__ // 8)).from_address(id(probe))
-    at = {name: 8 * list(words).index(id(mark)) for name, mark in marks.items()}
-    _shared[table.SLOTS], _shared[table.SLOTS_END] = min(at.values()), max(at.values()) + 8
-    _shared[table.SLOT_ARRAY], _shared[table.SLOT_GRAD] = at["_array"], at["requires_grad"]
-    _shared[table.SLOT_BASE] = at["_base"]
+    words = (ctypes.c_ssize_t * (kind.__basicsize__ // 8)).from_address(id(probe))
+    return {name: 8 * list(words).index(id(mark)) for name, mark in marks.items()}
+
+
+def _describe_slots() -> None:
+    of_tensor, of_node = _slots(Tensor), _slots(Node)
+    _shared[table.SLOTS], _shared[table.SLOTS_END] = min(of_tensor.values()), max(of_tensor.values()) + 8
+    for name in ("array", "grad", "base", "node"):
+        slot = "requires_grad" if name == "grad" else f"_{name}"
+        _shared[getattr(table, f"SLOT_{name.upper()}")] = of_tensor[slot]
+    for name, at in of_node.items():
+        _shared[getattr(table, f"NODE_{name.upper()}")] = at
 
 
 def _bring_in(entry: Any) -> None:
@@ -180,7 +189,7 @@ def _fill_shared_table() -> None:
         table.MIN: sys.intern("min"), table.MAX: sys.intern("max"), table.F32: np.dtype(np.float32),
         table.F64: np.dtype(np.float64), table.BOOL: np.dtype(np.bool_), table.I64: np.dtype(np.int64),
         table.EMPTY: _empty_like, table.ALLOCATE: memory.empty, table.RECORD: record,
-        table.TEMPLATE: Tensor(np.empty(0)),
+        table.TEMPLATE: Tensor(np.empty(0)), table.NODE: Node, table.CLOCK: storage.clock, table.RECORDING: RECORDING,
     }  # fmt: skip
     for word, value in pointed.items():
         _shared[word] = id(value)

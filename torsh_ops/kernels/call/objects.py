@@ -33,7 +33,9 @@ NEW_ARRAY, EMPTY, RECORD, TEMPLATE = range(19, 23)
 SLOTS, SLOTS_END, SLOT_ARRAY, SLOT_GRAD, SLOT_BASE = range(23, 28)
 POOLED, SHARED_WORK = range(28, 30)
 STR, ALLOCATE, SET_BASE = range(30, 33)
-SHARED_SIZE = 33
+NODE, NODE_OP, NODE_ARGS, NODE_RESULT, NODE_CHANGED, NODE_PREVIOUS, NODE_ORDER, SLOT_NODE = range(33, 41)
+CLOCK, RECORDING = range(41, 43)
+SHARED_SIZE = 43
 
 # The table of one operator: the shared one, its Python function, what fetches a missing kernel, the word of the
 # result's dtype (0: the operands'), which operands may be numbers, which dimensions it reduces and how many
@@ -180,10 +182,16 @@ def by_python(table, args, count, names):
 
 
 @njit(**INLINE)
+def is_tensor(shared, x):
+    """Whether an object is a Tensor."""
+    kind = word(x + OB_TYPE)
+    return kind == word(shared + 8 * TENSOR) or _is_subtype(kind, word(shared + 8 * TENSOR)) != 0
+
+
+@njit(**INLINE)
 def any_array(shared, x):
     """The aligned array of a Tensor, or 0."""
-    kind = word(x + OB_TYPE)
-    if kind != word(shared + 8 * TENSOR) and _is_subtype(kind, word(shared + 8 * TENSOR)) == 0:
+    if not is_tensor(shared, x):
         return 0
     array = word(x + word(shared + 8 * SLOT_ARRAY))
     if word(array + OB_TYPE) != word(shared + 8 * NDARRAY) or half(array + ARRAY_FLAGS) & _ALIGNED == 0:
@@ -330,27 +338,6 @@ def set_root(shared, view, tensor):
 def wants_grad(shared, tensor):
     """Whether a tensor requires grad."""
     return word(tensor + word(shared + 8 * SLOT_GRAD)) != word(shared + 8 * FALSE)
-
-
-@njit(**INLINE)
-def record_call(shared, op, result, args, count):
-    """Call `record(op, result, args)`."""
-    operands = tuple_new(count)
-    if operands == 0:
-        decref(result)
-        return 0
-    for i in range(count):
-        value = word(args + 8 * i)
-        incref(value)
-        tuple_set(operands, i, value)
-    room = stack()
-    store(room, op)
-    store(room + 8, result)
-    store(room + 16, operands)
-    recorded = vectorcall(word(shared + 8 * RECORD), room, 3, 0)
-    decref(operands)
-    decref(result)
-    return recorded
 
 
 @njit(**INLINE)

@@ -60,7 +60,6 @@ from torsh_ops.kernels.call.objects import (
     is_plain,
     long_from,
     new_in,
-    record_call,
     set_root,
     store,
     tensor_of,
@@ -69,6 +68,7 @@ from torsh_ops.kernels.call.objects import (
     wants_grad,
     word,
 )
+from torsh_ops.kernels.call.recording import record_call
 
 # The note, in words: how many words tell the call apart, how many tensors it has, whether one wants a gradient, the
 # arrays of the tensors, those that the plan makes, and the words.

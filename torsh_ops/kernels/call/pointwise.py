@@ -38,7 +38,6 @@ from torsh_ops.kernels.call.objects import (
     option,
     plain_array,
     real_dtype,
-    record_call,
     run,
     same_shape,
     size_of,
@@ -48,6 +47,7 @@ from torsh_ops.kernels.call.objects import (
     wants_grad,
     word,
 )
+from torsh_ops.kernels.call.recording import record_call
 
 
 def unary(self, args, count, names):

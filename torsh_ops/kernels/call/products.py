@@ -30,7 +30,6 @@ from torsh_ops.kernels.call.objects import (
     kernel_of,
     new_array,
     real_dtype,
-    record_call,
     run,
     stack,
     store,
@@ -38,6 +37,7 @@ from torsh_ops.kernels.call.objects import (
     wants_grad,
     word,
 )
+from torsh_ops.kernels.call.recording import record_call
 
 
 @njit(**INLINE)

@@ -40,7 +40,6 @@ from torsh_ops.kernels.call.objects import (
     plain_array,
     real,
     real_dtype,
-    record_call,
     run,
     size_of,
     stack,
@@ -52,6 +51,7 @@ from torsh_ops.kernels.call.objects import (
     whole,
     word,
 )
+from torsh_ops.kernels.call.recording import record_call
 
 
 @njit(**INLINE)

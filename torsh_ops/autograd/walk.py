@@ -1,193 +1,16 @@
-"""The tape: what was done is recorded as nodes, and `backward` walks them from the newest to the oldest."""
+"""Backward: the nodes of the tape are walked from the newest to the oldest."""
 
-import inspect
-import threading
-from collections.abc import Callable, Sequence
-from functools import wraps
+from collections.abc import Sequence
 from heapq import heappop, heappush
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from torsh_ops import tensor as storage
+from torsh_ops.autograd.mode import RECORDING
+from torsh_ops.autograd.tape import COMPLEX, GRADIENTS, Node, follow_base
 from torsh_ops.errors import GradError, ShapeError
 from torsh_ops.tensor import Tensor
-
-Rule = Callable[..., Tensor]
-# One call for all arguments, instead of a rule for each.
-Together = Callable[..., Sequence[Tensor | None]]
-
-
-class _Mode(threading.local):
-    recording = True
-
-
-_mode = _Mode()
-
-
-def look_again(view: Tensor, base: Tensor) -> None:
-    """Record `view` as a view of `base` as it is now; torsh_ops.ops.in_place, which can build views, puts it here."""
-    raise NotImplementedError
-
-
-class Node:
-    """One recorded operation: the op, its arguments, and its result's array for rules that use it.
-
-    `order` is the time on the clock that changes in place are marked with too. `changed` tells that the result was
-    changed in place since; `previous` is the node that a tensor had before an operation in place gave it this one.
-    """
-
-    __slots__ = ("args", "changed", "op", "order", "previous", "result")
-
-    def __init__(self, op: Callable[..., Any], args: tuple[Any, ...], result: Tensor) -> None:
-        self.op = op
-        self.args: tuple[Any, ...] | None = args
-        self.result: np.ndarray | None = result._array
-        self.changed = False
-        self.previous: Node | None = None
-        self.order = next(storage.clock)
-
-    @property
-    def name(self) -> str:
-        """The op's name, as PyTorch's grad_fn shows it."""
-        return self.op.__name__.title().replace("_", "") + "Backward"
-
-    def output(self, recorded: bool) -> Tensor:
-        """Return the result again, as part of the graph when `recorded`. Raises GradError when it was changed."""
-        assert self.result is not None
-        if self.changed:
-            raise GradError(
-                "one of the variables needed for gradient computation has been modified by an inplace operation: the "
-                f"result of {self.op.__name__}, shape {self.result.shape}; write the form that returns a new tensor"
-            )
-        out = Tensor(self.result)
-        if recorded:
-            out._node, out.requires_grad = self, True
-        return out
-
-
-class _Bound(NamedTuple):
-    """A rule, whether it wants the result, and the positions of the arguments that it looks at."""
-
-    rule: Any
-    wants_out: bool
-    uses: tuple[int, ...]
-
-
-class _Gradient(NamedTuple):
-    """What is defined for an op: a rule for each positional argument (None: no gradient), one for all beyond those."""
-
-    rules: tuple[_Bound | None, ...]
-    rest: Rule | None
-    together: _Bound | None
-
-
-_gradients: dict[Callable[..., Any], _Gradient] = {}
-# Ops by name whose rules hold for complex numbers: see `torsh_ops.gradients.complex`.
-COMPLEX: set[str] = set()
-
-
-def _bind(rule: Rule | Together) -> _Bound:
-    parameters = list(inspect.signature(rule).parameters.values())[1:]
-    positional = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD and p.name != "out"]
-    uses = tuple(i for i, p in enumerate(positional) if not p.name.startswith("_"))
-    return _Bound(rule, any(p.name == "out" for p in parameters), uses)
-
-
-def define_grad(
-    op: Callable[..., Any], *rules: Rule | None, rest: Rule | None = None, together: Together | None = None
-) -> None:
-    """Define the gradients of `op`: one rule for each positional argument, None where there is none.
-
-    A rule gets the gradient of the result and the recorded arguments, ``rule(g, *args)``, and returns the gradient
-    of its argument; summing over broadcast dimensions is done for it. A rule with a keyword-only parameter `out`
-    also gets the result. Parameters that start with an underscore are not looked at, so a change of them in place
-    is no error. Rules written with tensor operations can be differentiated again. `rest` serves the arguments of an
-    op that takes any number of them: ``rest(g, position, *args)``. `together` is for kernels that find all gradients
-    in one pass: it takes what a rule takes, returns one gradient or None for each argument, and serves instead of
-    the rules in a backward pass that is not itself recorded.
-    """
-    bound = tuple(None if rule is None else _bind(rule) for rule in rules)
-    _gradients[op] = _Gradient(bound, rest, None if together is None else _bind(together))
-
-
-def record(op: Callable[..., Any], result: Tensor, args: tuple[Any, ...]) -> Tensor:
-    """Put `result = op(*args)` on the tape when recording is on and any argument requires grad; return `result`."""
-    if _mode.recording and result._array.dtype.kind in "fc":
-        node = None
-        for arg in args:
-            if isinstance(arg, Tensor) and arg.requires_grad:
-                if arg._base is not None:
-                    follow_base(arg)
-                node = node or Node(op, args, result)
-        if node is not None:
-            result._node, result.requires_grad = node, True
-    return result
-
-
-def follow_base(view: Tensor) -> None:
-    """Give a recorded view its base's present history, where the base was changed in place since the view was made."""
-    node, base = view._node, view._base
-    assert base is not None
-    if node is not None and base._node is not None and base._node.order > node.order:
-        look_again(view, base)
-
-
-def is_grad_enabled() -> bool:
-    """Tell whether operations are recorded on this thread."""
-    return _mode.recording
-
-
-class set_grad_enabled:
-    """Switch recording on this thread; as a context manager or decorator, only inside."""
-
-    def __init__(self, mode: bool) -> None:
-        self._wanted = mode
-        self._before = _mode.recording
-        _mode.recording = mode
-
-    def __enter__(self) -> None:
-        _mode.recording = self._wanted
-
-    def __exit__(self, *exc: object) -> None:
-        _mode.recording = self._before
-
-
-class _Switch:
-    """A context manager and decorator that sets recording to `wanted` inside."""
-
-    wanted: bool
-
-    def __enter__(self) -> None:
-        self._before = _mode.recording
-        _mode.recording = self.wanted
-
-    def __exit__(self, *exc: object) -> None:
-        _mode.recording = self._before
-
-    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(function)
-        def inside(*args: Any, **kwargs: Any) -> Any:
-            with type(self)():
-                return function(*args, **kwargs)
-
-        return inside
-
-
-class no_grad(_Switch):
-    """Record nothing inside; a context manager and a decorator."""
-
-    wanted = False
-
-
-class enable_grad(_Switch):
-    """Record inside, whatever is set outside; a context manager and a decorator."""
-
-    wanted = True
-
-
-class inference_mode(no_grad):
-    """The same as `no_grad` here: tensors carry no view or version bookkeeping worth saving."""
 
 
 def _sum_to(gradient: Tensor, shape: tuple[int, ...]) -> Tensor:
@@ -238,7 +61,7 @@ class _Walk:
 
     def step(self, node: Node, gradient: Tensor) -> None:
         """Hand the gradient of a node's result on to its arguments. A call saved here is 2 % of a small pass."""
-        args, defined, order = node.args, _gradients.get(node.op), node.order
+        args, defined, order = node.args, GRADIENTS.get(node.op), node.order
         if args is None or defined is None:
             raise _unusable(node)
         rules, rest, together = defined
@@ -348,7 +171,8 @@ def _walk(
     inputs: Sequence[Tensor] | None,
 ) -> _Walk:
     walk = _Walk(create_graph if retain_graph is None else retain_graph, create_graph, inputs)
-    recording, _mode.recording = _mode.recording, create_graph
+    recording = RECORDING.get()
+    RECORDING.set(create_graph)
     try:
         for tensor, gradient in zip(tensors, gradients, strict=True):
             first = _first_gradient(tensor, gradient)
@@ -357,7 +181,7 @@ def _walk(
             walk.give(tensor._node, tensor, first)
         walk.run()
     finally:
-        _mode.recording = recording
+        RECORDING.set(recording)
     return walk
 
 
