@@ -9,6 +9,7 @@ from oracle import LAYOUTS
 import torsh_ops
 from torsh_ops.errors import DimError, ShapeError
 from torsh_ops.kernels.call import plans
+from torsh_ops.ops import norm as nm
 from torsh_ops.ops import shortcut
 
 F = torsh_ops.nn.functional
@@ -53,6 +54,9 @@ CALLS = {
     "max_pool2d": lambda: F.max_pool2d(IMAGES, 3, stride=2, padding=1),
     "avg_pool2d": lambda: F.avg_pool2d(IMAGES, (2, 3)),
     "cross_entropy": lambda: F.cross_entropy(ROWS, places(40, 3)),
+    "softmax_grad": lambda: nm.softmax_grad(X, torsh_ops.softmax(tensor(6, 7, seed=4), 1), 1),
+    "log_softmax_grad": lambda: nm.log_softmax_grad(X, torsh_ops.log_softmax(tensor(6, 7, seed=4), 1), 1),
+    "layer_norm_grads": lambda: nm.layer_norm_grads(X, X, (7,), X[0], X[1], 1e-5, tensor(6, 2)),
 }
 
 
@@ -70,6 +74,19 @@ def test_a_plan_gives_what_the_function_gives(name):
             assert a.flags.c_contiguous
             np.testing.assert_allclose(a, b, rtol=2e-6, atol=1e-6)
     assert (maker(name).made, refusals(name)) == (before[0] + 1, before[1])
+
+
+def test_what_requires_grad_is_short_too_where_nothing_is_recorded():
+    weights = CHANNELS.detach().clone().requires_grad_()
+    with torsh_ops.no_grad():
+        expected = F.group_norm(IMAGES, 4, weights)
+        before = maker("group_norm").made
+        for _ in range(3):
+            found = F.group_norm(IMAGES, 4, weights)
+            assert not found.requires_grad
+            np.testing.assert_array_equal(found.numpy(), expected.numpy())
+    assert maker("group_norm").made == before + 1
+    assert F.group_norm(IMAGES, 4, weights).requires_grad
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

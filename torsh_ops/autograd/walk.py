@@ -22,6 +22,9 @@ def _sum_to(gradient: Tensor, shape: tuple[int, ...]) -> Tensor:
     return gradient.sum(stretched, True) if stretched else gradient
 
 
+_F32, _F64 = np.dtype(np.float32), np.dtype(np.float64)
+
+
 class _Walk:
     """One backward pass: gradients not yet handed on, by node and by leaf."""
 
@@ -31,8 +34,11 @@ class _Walk:
         self.waiting: dict[Node, Tensor] = {}
         self.leaves: dict[int, tuple[Tensor, Tensor]] = {}
         # With `inputs`, only they collect; a non-leaf among them is caught on its way through the queue.
-        self.wanted_leaves = None if inputs is None else {id(t) for t in inputs if t._node is None}
-        self.wanted_nodes = None if inputs is None else {t._node for t in inputs if t._node is not None}
+        self.wanted_leaves: set[int] | None = None
+        self.wanted_nodes: set[Node] | None = None
+        if inputs is not None:
+            self.wanted_leaves = {id(t) for t in inputs if t._node is None}
+            self.wanted_nodes = {t._node for t in inputs if t._node is not None}
         self.caught: dict[Node, Tensor] = {}
 
     def give(self, node: Node | None, leaf: Tensor, gradient: Tensor) -> None:
@@ -49,14 +55,14 @@ class _Walk:
             self.leaves[id(leaf)] = (leaf, gradient if earlier is None else earlier[1] + gradient)
 
     def run(self) -> None:
-        queue, waiting, wanted = self.queue, self.waiting, self.wanted_nodes
+        queue, waiting, wanted, retain = self.queue, self.waiting, self.wanted_nodes, self.retain_graph
         while queue:
             node = heappop(queue)[1]
             gradient = waiting.pop(node)
             if wanted and node in wanted:
                 self.caught[node] = gradient
             self.step(node, gradient)
-            if not self.retain_graph:
+            if not retain:
                 node.args = node.result = None
 
     def step(self, node: Node, gradient: Tensor) -> None:
@@ -65,13 +71,13 @@ class _Walk:
         if args is None or defined is None:
             raise _unusable(node)
         rules, rest, together = defined
+        changed = storage.clock_of_change > order
         joint: Any = None
         if together is not None and not self.create_graph:
-            _check_unchanged(node, together.uses)
+            if changed:
+                _check_unchanged(node, together.uses)
             joint = together.rule(gradient, *args)
-        position = -1
-        for arg in args:
-            position += 1
+        for position, arg in enumerate(args):
             if not isinstance(arg, Tensor) or not arg.requires_grad:
                 continue
             target = arg._node
@@ -79,12 +85,9 @@ class _Walk:
                 continue
             if joint is not None:
                 given = joint[position]
-            elif position < len(rules):
-                bound = rules[position]
-                if bound is None:
-                    raise GradError(f"{node.op.__name__} has no gradient for argument {position}")
+            elif position < len(rules) and (bound := rules[position]) is not None:
                 rule, wants_out, uses = bound
-                if storage.clock_of_change > order:
+                if changed:
                     _check_unchanged(node, uses)
                 if wants_out:
                     given = rule(gradient, *args, out=node.output(self.create_graph))
@@ -95,7 +98,8 @@ class _Walk:
             else:
                 raise GradError(f"{node.op.__name__} has no gradient for argument {position}")
             array, own = given._array, arg._array
-            if array.shape != own.shape or array.dtype is not own.dtype or own.dtype.kind == "c":
+            kind = own.dtype
+            if array.dtype is not kind or array.shape != own.shape or not (kind is _F32 or kind is _F64):
                 given = _fitted(given, arg, node)
             self.give(target, arg, given)
 
@@ -121,7 +125,7 @@ def _check_unchanged(node: Node, uses: Sequence[int]) -> None:
     """Raise GradError when one of the arguments that a rule looks at was changed in place since it was recorded."""
     args, order = node.args, node.order
     assert args is not None
-    for position in uses if storage.clock_of_change > order else ():
+    for position in uses:
         arg = args[position]
         if isinstance(arg, Tensor) and arg._root()._changed > order:
             raise GradError(
@@ -144,7 +148,8 @@ def _fitted(gradient: Tensor, arg: Tensor, node: Node) -> Tensor:
 
 
 # The gradient of a scalar with regard to itself.
-_ONES = {kind: Tensor(np.ones((), kind)) for kind in (np.dtype(np.float32), np.dtype(np.float64))}
+_ONES = {kind: Tensor(np.ones((), kind)) for kind in (_F32, _F64)}
+_SHARED = {id(one._array) for one in _ONES.values()}
 
 
 def _first_gradient(tensor: Tensor, gradient: Tensor | None) -> Tensor:
@@ -153,11 +158,13 @@ def _first_gradient(tensor: Tensor, gradient: Tensor | None) -> Tensor:
         raise GradError("this tensor does not require grad and has no grad_fn")
     array = tensor._array
     if gradient is None:
+        if not array.ndim and array.dtype in _ONES:
+            return _ONES[array.dtype]
         if array.dtype.kind == "c":
             raise GradError(f"grad can be implicitly created only for real scalar outputs, but got {tensor.dtype}")
         if array.size != 1:
             raise GradError(f"grad can be implicitly created only for scalar outputs, but got shape {tensor.shape}")
-        return Tensor(np.ones(array.shape, array.dtype)) if array.ndim else _ONES[array.dtype]
+        return Tensor(np.ones(array.shape, array.dtype))
     if gradient.shape != tensor.shape:
         raise ShapeError(f"the gradient has shape {gradient.shape}, but the output has shape {tensor.shape}")
     return gradient
@@ -185,6 +192,16 @@ def _walk(
     return walk
 
 
+def _listed(
+    tensors: Tensor | Sequence[Tensor], gradients: Tensor | Sequence[Tensor | None] | None
+) -> tuple[Sequence[Tensor], Sequence[Tensor | None]]:
+    """Return where a pass starts, and the gradients there, as sequences."""
+    roots = (tensors,) if isinstance(tensors, Tensor) else tuple(tensors)
+    if gradients is None:
+        return roots, (None,) * len(roots)
+    return roots, (gradients,) if isinstance(gradients, Tensor) else tuple(gradients)
+
+
 def backward(
     tensors: Tensor | Sequence[Tensor],
     grad_tensors: Tensor | Sequence[Tensor | None] | None = None,
@@ -197,26 +214,23 @@ def backward(
     Raises GradError when nothing was recorded, when a graph is walked again without retain_graph, or when a tensor
     that a rule needs was changed in place.
     """
-    roots = [tensors] if isinstance(tensors, Tensor) else list(tensors)
-    if grad_tensors is None:
-        gradients: list[Tensor | None] = [None] * len(roots)
-    else:
-        gradients = [grad_tensors] if isinstance(grad_tensors, Tensor) else list(grad_tensors)
+    roots, gradients = _listed(tensors, grad_tensors)
     walk = _walk(roots, gradients, retain_graph, create_graph, inputs)
     # What several may look into: rules hand one array to several leaves, or a view, or what a pass started with.
-    seen = {id(one._array) for one in (*_ONES.values(), *gradients) if one is not None}
+    seen = _SHARED.union(id(one._array) for one in gradients if one is not None)
     for leaf, gradient in walk.leaves.values():
-        if leaf.grad is None:
+        before = leaf.grad
+        if before is None:
             array = gradient._array
-            own = gradient._root() is gradient and id(array) not in seen and array.flags.c_contiguous
-            if not own and not create_graph:
+            fresh = gradient._base is None and gradient._origin is None and id(array) not in seen
+            if not create_graph and not (fresh and array.flags.c_contiguous):
                 gradient = gradient.detach().clone()
             seen.add(id(array))
             leaf.grad = gradient
         elif create_graph:
-            leaf.grad = leaf.grad + gradient
+            leaf.grad = before + gradient
         else:
-            leaf.grad.add_(gradient)
+            before.add_(gradient)
     for leaf, _ in walk.leaves.values():
         for hook in leaf._grad_hooks:
             hook(leaf)
@@ -234,12 +248,8 @@ def grad(
 
     Raises GradError when an input was not used, unless allow_unused (then its gradient is None).
     """
-    roots = [outputs] if isinstance(outputs, Tensor) else list(outputs)
+    roots, gradients = _listed(outputs, grad_outputs)
     wanted = [inputs] if isinstance(inputs, Tensor) else list(inputs)
-    if grad_outputs is None:
-        gradients: list[Tensor | None] = [None] * len(roots)
-    else:
-        gradients = [grad_outputs] if isinstance(grad_outputs, Tensor) else list(grad_outputs)
     for position, tensor in enumerate(wanted):
         if not tensor.requires_grad:
             raise GradError(f"input {position} of grad() does not require grad")

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from torsh_ops.autograd import define_grad, is_grad_enabled
+from torsh_ops.autograd import define_grad
 from torsh_ops.gradients.elementwise import sign_of
 from torsh_ops.ops import elementwise as ew
 from torsh_ops.ops import extreme as xt
@@ -12,17 +12,23 @@ from torsh_ops.ops import reduce as rd
 from torsh_ops.ops import scan as sc
 from torsh_ops.ops import statistics as st
 from torsh_ops.ops.joining import cat
+from torsh_ops.ops.plan import New, Plan, planned
 from torsh_ops.tensor import Tensor
 
 
+@planned(lambda g, x: None if g.ndim or not x.ndim else Plan(New(x.shape, g, (0,) * x.ndim)))
+def _spread_number(g: Tensor, x: Tensor) -> Tensor:
+    return g.expand(x.shape)
+
+
 def _spread(g: Tensor, x: Tensor, dims: tuple[int, ...], keepdim: bool) -> Tensor:
-    number, shape = g._array, x._array.shape
-    if not number.ndim and shape and number.flags.writeable and not is_grad_enabled():
-        # What `expand` does, without the way there: 0.5 instead of 1.3 us.
-        return g._view(np.ndarray(shape, number.dtype, number, 0, (0,) * len(shape)))
-    if g.ndim and not keepdim:
+    if not x._array.ndim:
+        return g
+    if not g._array.ndim:
+        return _spread_number(g, x)
+    if not keepdim:
         g = g.reshape(tuple(1 if d in dims else n for d, n in enumerate(x.shape)))
-    return g.expand(x.shape) if x.ndim else g
+    return g.expand(x.shape)
 
 
 def _count(x: Tensor, dims: tuple[int, ...]) -> int:

@@ -16,6 +16,7 @@ from torsh_ops.ops import elementwise as ew
 from torsh_ops.ops import reduce as rd
 from torsh_ops.ops import shortcut
 from torsh_ops.ops.dispatch import contiguous_array, need_tensor
+from torsh_ops.ops.plan import New, Plan, Planner, Step, flat, planned, seen
 from torsh_ops.tensor import Tensor, check_dim
 
 Kernel = Callable[..., Any]
@@ -82,27 +83,31 @@ def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     return record(log_softmax, result, (input, dim)) if input.requires_grad else result
 
 
+def _plan_row_grad(kernel: Kernel) -> Planner:
+    def plan(g: Tensor, out: Tensor, dim: int) -> Plan | None:
+        array = out._array
+        if dim != array.ndim - 1 or not 0 < array.size < threads.WORTH_ELEMENTS:
+            return None
+        found, rows = New(array.shape, out), (array.size // array.shape[-1], array.shape[-1])
+        return Plan(found, [Step(kernel, seen(g, rows), seen(out, rows), seen(found, rows))])
+
+    return plan
+
+
+@planned(_plan_row_grad(rk.softmax_grad))
 def softmax_grad(g: Tensor, out: Tensor, dim: int) -> Tensor:
     """Gradient of softmax from its result; composed of operators while it is itself recorded."""
     if is_grad_enabled():
         return out * (g - rd.sum(g * out, dim, True))
-    return _row_grad(rk.softmax_grad, ck.softmax_grad, g, out, dim)
+    return _along(rk.softmax_grad, ck.softmax_grad, 1, dim, g, out)
 
 
+@planned(_plan_row_grad(rk.log_softmax_grad))
 def log_softmax_grad(g: Tensor, out: Tensor, dim: int) -> Tensor:
     """Gradient of log_softmax from its result; composed of operators while it is itself recorded."""
     if is_grad_enabled():
         return g - ew.exp(out) * rd.sum(g, dim, True)
-    return _row_grad(rk.log_softmax_grad, ck.log_softmax_grad, g, out, dim)
-
-
-def _row_grad(by_row: Kernel, by_column: Kernel, g: Tensor, out: Tensor, dim: int) -> Tensor:
-    slope, result = g._array, out._array
-    if result.ndim != 2 or dim not in (1, -1) or threads.count > 1 or not slope.flags.c_contiguous:
-        return _along(by_row, by_column, 1, dim, g, out)
-    found = memory.empty_like(result)
-    by_row(slope, result, found)
-    return Tensor(found)
+    return _along(rk.log_softmax_grad, ck.log_softmax_grad, 1, dim, g, out)
 
 
 @shortcut.normalisation(rk.layer_norm, biased=True)
@@ -133,7 +138,7 @@ def layer_norm(
         or (weight is not None and weight.requires_grad)
         or (bias is not None and bias.requires_grad)
     ):
-        return record(layer_norm, result, (input, shape, weight, bias, eps, kept))
+        return record(layer_norm, result, (input, shape, weight, bias, eps, Tensor(kept)))
     return result
 
 
@@ -156,7 +161,7 @@ def rms_norm(
         threads.ranges(rk.rms_norm, array.size, rows, lambda i: (x[i], w, eps, y[i], kept[i]))
     result = Tensor(out)
     if input.requires_grad or (weight is not None and weight.requires_grad):
-        return record(rms_norm, result, (input, shape, weight, eps, kept))
+        return record(rms_norm, result, (input, shape, weight, eps, Tensor(kept)))
     return result
 
 
@@ -202,7 +207,7 @@ def _normal(input: Tensor, shape: tuple[int, ...], eps: float, centred: bool) ->
 
 
 def row_norm_grad(
-    g: Tensor, input: Tensor, shape: tuple[int, ...], weight: Tensor | None, eps: float, kept: Any, centred: bool
+    g: Tensor, input: Tensor, shape: tuple[int, ...], weight: Tensor | None, eps: float, kept: Tensor, centred: bool
 ) -> Tensor:
     """Gradient of layer_norm (`centred`) or rms_norm with regard to its input."""
     if is_grad_enabled():
@@ -217,39 +222,46 @@ def row_norm_grad(
     w = np.ones(n, x.dtype) if weight is None else contiguous_array(weight).reshape(n)
     result = memory.empty_like(x)
     kernel = rk.layer_norm_grad if centred else rk.rms_norm_grad
-    d, x, into = d.reshape(rows, n), x.reshape(rows, n), result.reshape(rows, n)
-    threads.ranges(kernel, x.size, rows, lambda i: (d[i], x[i], w, kept[i], into[i]))
+    d, x, into, scales = d.reshape(rows, n), x.reshape(rows, n), result.reshape(rows, n), kept._array
+    threads.ranges(kernel, x.size, rows, lambda i: (d[i], x[i], w, scales[i], into[i]))
     return Tensor(result)
 
 
+def _plan_layer_norm_grads(
+    g: Tensor, input: Tensor, shape: tuple[int, ...], weight: Tensor, bias: Tensor, eps: float, kept: Tensor
+) -> Plan | None:
+    size, rows = input._array.size, (len(kept), math.prod(shape))
+    if bias is None or rows[0] > _SUMMED_ROWS or not 0 < size < threads.WORTH_ELEMENTS:
+        return None
+    of_input, of_weight, of_bias = (New(x.shape, x) for x in (input, weight, bias))
+    into = seen(of_input, rows), flat(of_weight), flat(of_bias)
+    step = Step(rk.layer_norm_grads, seen(g, rows), seen(input, rows), flat(weight), kept, *into)
+    return Plan((of_input, of_weight, of_bias), [step], of=tuple)
+
+
+@planned(_plan_layer_norm_grads)
 def layer_norm_grads(
-    g: Tensor, input: Tensor, shape: tuple[int, ...], weight: Tensor | None, bias: Tensor | None, eps: float, kept: Any
-) -> tuple[Tensor | None, ...]:
-    """The gradients of layer_norm with regard to all its arguments, in one pass over the rows."""
+    g: Tensor, input: Tensor, shape: tuple[int, ...], weight: Tensor | None, bias: Tensor | None, eps: float,
+    kept: Tensor,
+) -> tuple[Tensor | None, ...]:  # fmt: skip
+    """The gradients of layer_norm with regard to input, weight and bias, in one pass over the rows."""
     if threads.count > 1 or weight is None or bias is None or len(kept) > _SUMMED_ROWS:
         return (
             row_norm_grad(g, input, shape, weight, eps, kept, True),
-            None,
             None if weight is None else row_norm_weight_grad(g, input, shape, eps, kept, True),
             None if bias is None else row_norm_bias_grad(g, shape),
-            None,
-            None,
         )
-    d, x, w = g._array, input._array, weight._array
-    if not (d.flags.c_contiguous and x.flags.c_contiguous and w.flags.c_contiguous):
-        d, x, w = contiguous_array(g), contiguous_array(input), contiguous_array(weight)
-    result, for_weight, for_bias = memory.empty_like(x), np.empty(w.shape, w.dtype), np.empty(w.shape, w.dtype)
-    rows, n = len(kept), w.size
-    into = (result, for_weight, for_bias)
-    if x.ndim != 2 or w.ndim != 1:
-        d, x, w = d.reshape(rows, n), x.reshape(rows, n), w.reshape(n)
-        into = (result.reshape(rows, n), for_weight.reshape(n), for_bias.reshape(n))
-    rk.layer_norm_grads(d, x, w, kept, *into)
-    return Tensor(result), None, Tensor(for_weight), Tensor(for_bias), None, None
+    x, rows = contiguous_array(input), (len(kept), math.prod(shape))
+    found = memory.empty_like(x), *(np.empty(rows[1], x.dtype) for _ in range(2))
+    w = contiguous_array(weight).reshape(-1)
+    rk.layer_norm_grads(
+        contiguous_array(g).reshape(rows), x.reshape(rows), w, kept._array, found[0].reshape(rows), *found[1:]
+    )
+    return Tensor(found[0]), Tensor(found[1].reshape(shape)), Tensor(found[2].reshape(shape))
 
 
 def row_norm_weight_grad(
-    g: Tensor, input: Tensor, shape: tuple[int, ...], eps: float, kept: Any, centred: bool
+    g: Tensor, input: Tensor, shape: tuple[int, ...], eps: float, kept: Tensor, centred: bool
 ) -> Tensor:
     """Gradient of layer_norm (`centred`) or rms_norm with regard to its weight."""
     if is_grad_enabled():
@@ -259,7 +271,7 @@ def row_norm_weight_grad(
     n, rows = math.prod(shape), len(kept)
     result = np.zeros(n, g._array.dtype)
     rk.layer_norm_weight_grad(
-        contiguous_array(g).reshape(rows, n), contiguous_array(input).reshape(rows, n), kept, result
+        contiguous_array(g).reshape(rows, n), contiguous_array(input).reshape(rows, n), kept._array, result
     )
     return Tensor(result.reshape(shape))
 

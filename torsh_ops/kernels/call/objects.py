@@ -335,12 +335,6 @@ def set_root(shared, view, tensor):
 
 
 @njit(**INLINE)
-def wants_grad(shared, tensor):
-    """Whether a tensor requires grad."""
-    return word(tensor + word(shared + 8 * SLOT_GRAD)) != word(shared + 8 * FALSE)
-
-
-@njit(**INLINE)
 def number_of(shared, x):
     """Whether `x` is a float, or an int that fits one, and its value."""
     kind = word(x + OB_TYPE)

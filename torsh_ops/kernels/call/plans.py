@@ -65,10 +65,9 @@ from torsh_ops.kernels.call.objects import (
     tensor_of,
     vectorcall,
     view_of,
-    wants_grad,
     word,
 )
-from torsh_ops.kernels.call.recording import record_call
+from torsh_ops.kernels.call.recording import record_call, wants_grad
 
 # The note, in words: how many words tell the call apart, how many tensors it has, whether one wants a gradient, the
 # arrays of the tensors, those that the plan makes, and the words.

@@ -34,10 +34,9 @@ from torsh_ops.kernels.call.objects import (
     stack,
     store,
     tensor_of,
-    wants_grad,
     word,
 )
-from torsh_ops.kernels.call.recording import record_call
+from torsh_ops.kernels.call.recording import record_call, wants_grad
 
 
 @njit(**INLINE)

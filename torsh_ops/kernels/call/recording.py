@@ -25,6 +25,7 @@ from torsh_ops.kernels.call.objects import (
     TRUE,
     alloc,
     as_index,
+    clear_error,
     decref,
     incref,
     intp,
@@ -41,6 +42,24 @@ from torsh_ops.kernels.call.objects import (
 _context_get = types.ExternalFunction("PyContextVar_Get", types.int32(intp, intp, intp))
 _next = types.ExternalFunction("PyIter_Next", intp(intp))
 _CALLED: dict[str, Any] = {**INLINE, "forceinline": False}
+
+
+@njit(**INLINE)
+def _is_on(shared):
+    """Whether what is done here is recorded."""
+    room = stack()
+    if _context_get(word(shared + 8 * RECORDING), 0, room) != 0:
+        clear_error()
+        return True
+    recording = word(room)
+    decref(recording)
+    return recording != word(shared + 8 * FALSE)
+
+
+@njit(**INLINE)
+def wants_grad(shared, tensor):
+    """Whether what is done to a tensor is to be recorded."""
+    return word(tensor + word(shared + 8 * SLOT_GRAD)) != word(shared + 8 * FALSE) and _is_on(shared)
 
 
 @njit(**INLINE)
@@ -124,19 +143,8 @@ def _recorded(shared, op, result, operands, count):
 
 @njit(**INLINE)
 def record_call(shared, op, result, args, count):
-    """Put `result = op(*args)`, of which one wants a gradient, on the tape if that is on; `result`, or 0 with an error.
-
-    The result is one tensor, and its reference is the caller's.
-    """
-    room = stack()
-    failed = _context_get(word(shared + 8 * RECORDING), 0, room) != 0
-    if not failed:
-        recording = word(room)
-        decref(recording)
-        if recording == word(shared + 8 * FALSE):
-            return result
-        failed = not _recorded(shared, op, result, args, count)
-    if failed:
-        decref(result)
-        return 0
-    return result
+    """Put `result = op(*args)`, of which an argument `wants_grad`, on the tape; `result`, or 0 with an error set."""
+    if _recorded(shared, op, result, args, count):
+        return result
+    decref(result)
+    return 0

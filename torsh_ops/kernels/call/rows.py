@@ -47,11 +47,10 @@ from torsh_ops.kernels.call.objects import (
     tensor_of,
     tuple_new,
     tuple_set,
-    wants_grad,
     whole,
     word,
 )
-from torsh_ops.kernels.call.recording import record_call
+from torsh_ops.kernels.call.recording import record_call, wants_grad
 
 
 @njit(**INLINE)
@@ -144,7 +143,10 @@ def reduce(self, args, count, names):
 
 
 def rows(self, args, count, names):
-    """`op(x, dim)` along the last dimension: `kernel(x, out)` of (rows, n)."""
+    """`op(x, dim)` along the last dimension: `kernel(x, out)` of (rows, n).
+
+    What is recorded is `(x, dim)`, counted from the front.
+    """
     table = word(self + ARRAY_DATA)
     shared = word(table + 8 * SHARED)
     given = word(names + TUPLE_SIZE) if names != 0 else 0
@@ -154,7 +156,7 @@ def rows(self, args, count, names):
     x = word(args)
     a = plain_array(shared, x)
     kind = real_dtype(shared, a) if a != 0 else -1
-    if kind < 0 or wants_grad(shared, x):
+    if kind < 0:
         return by_python(table, args, count, names)
     ndim, size, itemsize = half(a + ARRAY_NDIM), size_of(a), 4 + 4 * kind
     if size == 0 or size >= word(shared + 8 * SHARED_WORK) or ndim == 0 or not _is_last(shared, dim, ndim):
@@ -167,7 +169,14 @@ def rows(self, args, count, names):
         return 0
     n = word(word(a + ARRAY_SHAPE) + 8 * (ndim - 1))
     run(kernel, itemsize, ((word(a + ARRAY_DATA), size // n, n), (word(o + ARRAY_DATA), size // n, n)))
-    return tensor_of(shared, o)
+    result = tensor_of(shared, o)
+    if result != 0 and wants_grad(shared, x):
+        last, room = long_from(ndim - 1), stack()
+        store(room, x)
+        store(room + 8, last)
+        result = record_call(shared, word(table + 8 * RECORD_AS), result, room, 2)
+        decref(last)
+    return result
 
 
 @njit(**INLINE)
@@ -235,12 +244,16 @@ def normalise(self, args, count, names):
         store(operands + 16, w)
         if biased:
             store(operands + 24, b)
-        number = float_from(eps)
-        store(operands + 8 * (2 + vectors), number)
-        store(operands + 8 * (3 + vectors), kept)
-        recorded = record_call(shared, word(table + 8 * RECORD_AS), result, operands, 4 + vectors)
+        number, rest = float_from(eps), tensor_of(shared, kept)
+        if rest == 0:
+            decref(result)
+            result = 0
+        else:
+            store(operands + 8 * (2 + vectors), number)
+            store(operands + 8 * (3 + vectors), rest)
+            result = record_call(shared, word(table + 8 * RECORD_AS), result, operands, 4 + vectors)
+            decref(rest)
         decref(number)
-        decref(kept)
-        return recorded
+        return result
     decref(kept)
     return result

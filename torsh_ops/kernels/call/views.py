@@ -45,10 +45,10 @@ from torsh_ops.kernels.call.objects import (
     store,
     tensor_of,
     vectorcall_method,
-    wants_grad,
     whole,
     word,
 )
+from torsh_ops.kernels.call.recording import wants_grad
 
 
 @njit(**INLINE)
