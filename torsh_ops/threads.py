@@ -27,6 +27,8 @@ STREAMED_BYTES = 32 << 20
 
 # How many threads one operation may use; read it, set it with set_num_threads.
 count = 1
+# The same, where compiled code reads it.
+cell = np.ones(1, np.int64)
 
 
 def get_num_threads() -> int:
@@ -43,7 +45,7 @@ def set_num_threads(n: int) -> None:
     global count
     if not isinstance(n, int) or isinstance(n, bool) or n < 1:
         raise ArgumentError(f"set_num_threads expects a positive integer, but got {n!r}")
-    count = n
+    count = cell[0] = n
     # While the pool is at work, it is cut or grown when next used.
     if _pool.free.acquire(blocking=False):
         try:

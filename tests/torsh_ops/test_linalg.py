@@ -91,9 +91,9 @@ PRODUCTS = {
 }  # fmt: skip
 
 
-# Above what OpenBLAS's small kernels take: packed blocks with edges everywhere, operands read where they lie, a few
-# rows at a time.
-LARGE = ((1, 130, 520, 1050), (2, 130, 130, 131), (2, 300, 40, 100))
+# Above what OpenBLAS's small kernels take: packed blocks of one tile's width and of many, with edges everywhere, and
+# operands read where they lie.
+LARGE = ((1, 130, 520, 1050), (2, 130, 130, 131), (2, 300, 40, 100), (1, 517, 290, 1050), (2, 40, 60, 480))
 
 
 @pytest.mark.parametrize("dtype", ("float32", "float64"))

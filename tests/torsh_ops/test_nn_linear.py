@@ -78,6 +78,18 @@ def test_linear_without_torch():
 
 
 @needs_torch
+@pytest.mark.parametrize("dtype", ("float32", "float64"))
+@pytest.mark.parametrize("rows", ((3,), (16,), (29, 5), (700,)))
+def test_linear_large_enough_for_tiles(rows, dtype):
+    x, w, b = (normal(*s, seed=i).astype(dtype) for i, s in enumerate(((*rows, 301), (520, 301), (520,))))
+    exact = x.astype("f8") @ w.astype("f8").T + b.astype("f8")
+    close = {"rtol": 1e-5, "atol": 2e-4} if dtype == "float32" else {"rtol": 1e-12, "atol": 1e-11}
+    np.testing.assert_allclose(F.linear(t(x), t(w), t(b)).numpy(), exact, **close)
+    b[7] = np.nan
+    found = F.linear(t(x), t(w), t(b)).numpy()
+    assert np.isnan(found[..., 7]).all() and np.isnan(found).sum() == np.prod(rows)
+
+
 def test_rows_are_held_to_a_norm():
     ours, theirs = t(W.copy()), torch.from_numpy(W.copy())
     y = F.embedding(t(np.array([1, 1, 3])), ours, max_norm=0.7, norm_type=1.0)

@@ -24,7 +24,8 @@ def _drop_stale_code(folder: Path) -> None:
     """
     newest = max((folder / name).stat().st_mtime for name in _SHARED)
     newest_of_all = max(path.stat().st_mtime for path in folder.glob("*.py"))
-    newest_way_in = max(path.stat().st_mtime for path in (folder / "team.py", *folder.glob("call/*.py")))
+    way_in = (folder / "team.py", folder / "gemm.py", folder / "gemm_tile.py", *folder.glob("call/*.py"))
+    newest_way_in = max(path.stat().st_mtime for path in way_in)
     for index in folder.glob("**/__pycache__/*.nbi"):
         made_of = newest_way_in if index.parent.parent.name == "call" else newest
         if index.name.startswith(_MADE_OF_ANY):

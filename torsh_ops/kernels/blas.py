@@ -143,20 +143,6 @@ def batched_gemm(a, transpose_a, b, transpose_b, alpha, beta, out):
         )  # fmt: skip
 
 
-@njit(**SERIAL)
-def gemm_in_parts(a, b, rows, alpha, beta, out):
-    """`batched_gemm` of matrices as they are, so many rows at a time."""
-    batch, m, n = out.shape
-    k = a.shape[2]
-    for i in range(batch):
-        for first in range(0, m, rows):
-            left, right, target = a[i, first : first + rows], b[i], out[i, first : first + rows]
-            _call(
-                _ROW_MAJOR, _PLAIN, _PLAIN, target.shape[0], n, k, alpha,
-                left, leading(left), right, leading(right), beta, target, leading(target),
-            )  # fmt: skip
-
-
 @njit(**REORDER)
 def dot(x, y, out):
     """The inner product of two contiguous vectors, into the first element of `out`."""

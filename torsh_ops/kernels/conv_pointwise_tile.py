@@ -7,8 +7,8 @@ from numba import njit
 from numba.core import cgutils
 
 from torsh_ops.kernels.conv_emit import INT64, VECTOR_BYTES, Emitter, kernel_intrinsic
-from torsh_ops.kernels.gemm_tile import DEEP, FEWEST_ROWS, NUMBERS, VECTORS, emit_tiles, prefetch_tile
-from torsh_ops.kernels.vector import FORCED, SERIAL
+from torsh_ops.kernels.gemm_tile import FEWEST_ROWS, VALUES, VECTORS, Kind, pointer_of, tile_of
+from torsh_ops.kernels.vector import SERIAL
 
 _LINE = 64  # bytes
 # Pixels that are each summed along the depth, in vectors of channels, rather than in a vector of pixels.
@@ -17,13 +17,9 @@ MOST_ALONE = 4
 NEVER = 62
 
 
-def _pointer(e: Emitter, name: str) -> Any:
-    return e.builder.inttoptr(e.args[name], e.scalar.as_pointer())
-
-
 def _pack(e: Emitter, step: Any, columns: list[Any]) -> None:
     """Store the columns where the tiles of other rows read them: one behind the other."""
-    panel = _pointer(e, "panel")
+    panel = pointer_of(e, "panel")
     for v, column in enumerate(columns):
         e.store_vector(column, panel, e.builder.mul(step, INT64(VECTORS * e.width)), e.width * v)
 
@@ -36,20 +32,11 @@ def _fetch(e: Emitter, step: Any, columns: list[Any]) -> None:
         line = b.add(a["line"], b.lshr(step, a["seldom"]))
         row = b.mul(b.lshr(line, a["wide"]), a["fetch_row"])
         column = b.mul(b.and_(line, inside), INT64(_LINE * 8 // e.bits))
-        e.prefetch(e.at(_pointer(e, "fetch"), row, column), write=False, nearest=2)
+        e.prefetch(e.at(pointer_of(e, "fetch"), row, column), write=False, nearest=2)
 
 
-_packing_tile = kernel_intrinsic("start", f"{NUMBERS} start_at panel", lambda e: emit_tiles(e, FEWEST_ROWS, _pack))
-_fetching_tile = kernel_intrinsic(
-    "start", f"{NUMBERS} start_at fetch fetch_row line seldom wide", lambda e: emit_tiles(e, FEWEST_ROWS, _fetch)
-)
-
-
-@njit(**FORCED)
-def _await_result(c, c_at, c_row, rows, depth, like):
-    if depth >= DEEP:
-        for i in range(rows):
-            prefetch_tile((like,), (c, c_at + i * c_row))
+_packing_tile = tile_of(Kind("packing", VALUES, numbers="panel", beside=_pack))
+_fetching_tile = tile_of(Kind("fetching", VALUES, numbers="fetch fetch_row line seldom wide", beside=_fetch))
 
 
 @njit(**SERIAL)
@@ -59,9 +46,11 @@ def packing_tile(a, a_at, b, b_at, b_row, panel, c, c_at, c_row, rows, columns, 
     `a`, `b`, `c` and `panel` are addresses, `start` is an array; rows of `a` are contiguous, of `b` and `c` `b_row`
     and `c_row` apart. There are FEWEST_ROWS or more.
     """
-    _await_result(c, c_at, c_row, rows, depth, start)
-    numbers = (a, b, c, a_at, depth, 1, b_at, b_row, c_at, c_row, rows, columns, depth, start_at, panel)
-    _packing_tile((start,), numbers)
+    size = start.itemsize
+    left, right, result, begin = a + a_at * size, b + b_at * size, c + c_at * size, start.ctypes.data + start_at * size
+    _packing_tile(
+        (start,), (left, depth, 1, right, b_row, result, c_row, depth, columns, panel, begin, 1, 0, rows)
+    )  # fmt: skip
 
 
 @njit(**SERIAL)
@@ -73,10 +62,13 @@ def fetching_tile(
     These are numbered from the address `fetch` on, ``2 ** wide`` of them in each of the rows that are `fetch_row`
     elements apart: those from `line` on, one in ``2 ** seldom`` steps of the depth.
     """
-    _await_result(c, c_at, c_row, rows, depth, start)
-    tile = VECTORS * (VECTOR_BYTES // start.itemsize)
-    numbers = (a, panel, c, a_at, depth, 1, 0, tile, c_at, c_row, rows, columns, depth, start_at)
-    _fetching_tile((start,), (*numbers, fetch, fetch_row, line, seldom, wide))
+    size, tile = start.itemsize, VECTORS * (VECTOR_BYTES // start.itemsize)
+    left, result, begin = a + a_at * size, c + c_at * size, start.ctypes.data + start_at * size
+    _fetching_tile(
+        (start,),
+        (left, depth, 1, panel, tile, result, c_row, depth, columns, fetch, fetch_row, line, seldom, wide,
+         begin, 1, 0, rows),
+    )  # fmt: skip
 
 
 def _total(e: Emitter, first: Any, vector: Any) -> Any:
@@ -90,8 +82,8 @@ def _total(e: Emitter, first: Any, vector: Any) -> Any:
 def _emit_alone(e: Emitter, columns: int) -> None:
     """FEWEST_ROWS rows of `columns` sums along the depth, both operands contiguous along it."""
     b, a = e.builder, e.args
-    weights = [e.at(_pointer(e, "a"), a["a_at"], b.mul(INT64(i), a["depth"])) for i in range(FEWEST_ROWS)]
-    pixels = [e.at(_pointer(e, "panel"), b.mul(INT64(j), a["depth"])) for j in range(columns)]
+    weights = [e.at(pointer_of(e, "a"), a["a_at"], b.mul(INT64(i), a["depth"])) for i in range(FEWEST_ROWS)]
+    pixels = [e.at(pointer_of(e, "panel"), b.mul(INT64(j), a["depth"])) for j in range(columns)]
     before, loop, after = b.block, b.append_basic_block("depth"), b.append_basic_block("summed")
     b.branch(loop)
     b.position_at_end(loop)
@@ -114,7 +106,7 @@ def _emit_alone(e: Emitter, columns: int) -> None:
     for i, row in enumerate(grown):
         start = e.load(a["start"], a["start_at"], i)
         for j, total in enumerate(row):
-            b.store(_total(e, start, total), e.at(_pointer(e, "c"), a["c_at"], b.mul(INT64(i), a["c_row"]), j))
+            b.store(_total(e, start, total), e.at(pointer_of(e, "c"), a["c_at"], b.mul(INT64(i), a["c_row"]), j))
 
 
 def _emit_any_alone(e: Emitter) -> None:

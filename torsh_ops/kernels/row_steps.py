@@ -11,7 +11,7 @@ from llvmlite import ir
 from numba import njit
 
 from torsh_ops.kernels.conv_emit import INT32, INT64, VECTOR_BYTES, Emitter, kernel_intrinsic
-from torsh_ops.kernels.gemm_tile import ROWS, strip
+from torsh_ops.kernels.gemm_tile import LINES, ROWS, Kind, tile_of
 from torsh_ops.kernels.vector import FORCED, SERIAL
 
 # Sums kept side by side, so that an addition does not wait for the one before.
@@ -129,17 +129,21 @@ def address_of(array):
     return np.intp(array.ctypes.data)
 
 
-@njit(**SERIAL)
-def multiply(left, left_row, left_col, right, right_row, out, out_row, rows, columns, depth, scale, add):
-    """``out = left @ right`` of up to a tile's columns; ``scale[0] * left @ right + scale[1] * out`` when `add` is 1.
+_product_tile = tile_of(Kind("alone", fewest=1))
+_subtracting_tile = tile_of(Kind("subtracting", LINES, minus=True, fewest=1))
 
-    Matrices are addresses. Whole vectors of `right` are read.
+
+@njit(**SERIAL)
+def multiply(left, left_row, left_col, right, right_row, out, out_row, rows, columns, depth, like, subtract):
+    """``out = left @ right`` of up to a tile's columns, or ``out -= left @ right`` when `subtract` is 1.
+
+    Matrices are addresses, `like` gives the dtype. Whole vectors of `right` are read.
     """
-    none, one, size = np.intp(0), np.intp(1), scale.itemsize
+    size = like.itemsize
     for i in range(0, rows, ROWS):
-        here, there = left + i * left_row * size, out + i * out_row * size
-        some = min(ROWS, rows - i)
-        strip(
-            here, none, left_row, left_col, right, none, right_row, none, there, none, out_row, some, columns, depth,
-            scale, one, add,
-        )  # fmt: skip
+        here, there, some = left + i * left_row * size, out + i * out_row * size, min(ROWS, rows - i)
+        numbers = (here, left_row, left_col, right, right_row, there, out_row, depth, columns)
+        if subtract:
+            _subtracting_tile((like,), (*numbers, there, out_row, 0, some))
+        else:
+            _product_tile((like,), (*numbers, some))

@@ -40,6 +40,10 @@ def std(x, n, out):
 @njit(**SERIAL)
 def mm(a, transposed_a, b, transposed_b, out):
     """`a @ b`."""
+    (m, n), depth = out.shape, b.shape[0]
+    if transposed_a == 0 and transposed_b == 0 and gk.fits_direct(m, n, depth, out.itemsize):
+        gk.direct(flat(a), flat(b), flat(out), (1, 0, depth, 1, 0, n, 1, 0, n), m, n, depth)
+        return
     blas.gemm(a, transposed_a != 0, b, transposed_b != 0, 1.0, 0.0, out)
 
 

@@ -3,19 +3,17 @@
 Transposed views and strided rows go in as they are; only other layouts are copied.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from torsh_ops import memory, threads
-from torsh_ops.kernels import blas
+from torsh_ops.kernels import blas, linear
 from torsh_ops.kernels import gemm as gk
 from torsh_ops.kernels import lapack as lk
+from torsh_ops.kernels.gemm_tile import columns_of
 from torsh_ops.ops.dispatch import contiguous_array
 from torsh_ops.tensor import Tensor
-
-Kernel = Callable[..., Any]
 
 
 def rows_or_columns(array: np.ndarray) -> tuple[np.ndarray, bool]:
@@ -35,12 +33,10 @@ def rows_or_columns(array: np.ndarray) -> tuple[np.ndarray, bool]:
 # 96 cubed). Above, our tiles are 1.0 to 1.15 times as fast as its large ones, up to where its blocks for the third
 # level of cache pay: at 2048 cubed it is 1.05 times as fast.
 _SMALL, _HUGE = 100**3, 1280**3
-# A right operand of so many bytes stays in the first-level cache: the small kernels, a few rows at a time, win there.
-_RESIDENT = 32 * 1024
 # Thin products are bound by memory, like anyone's.
 _THIN = 16
 _fits_direct = gk.fits_direct.py_func  # without a call into compiled code, 0.5 us
-_PLAIN_SCALE = {dtype: np.array([1, 0, 1], dtype) for dtype in (np.dtype(np.float32), np.dtype(np.float64))}
+_ZEROS = {dtype: np.zeros(columns_of(dtype.itemsize), dtype) for dtype in (np.dtype(np.float32), np.dtype(np.float64))}
 
 
 def product(a: np.ndarray, b: np.ndarray, out: np.ndarray, alpha: float = 1.0, beta: float = 0.0) -> None:
@@ -63,49 +59,50 @@ def _multiply(x: np.ndarray, tx: bool, y: np.ndarray, ty: bool, alpha: float, be
     m, n = out.shape[-2:]
     k = y.shape[-1 if ty else -2]
     plain = alpha == 1 and beta == 0 and not ty
-    _choose(m, n, k, tx or ty, plain, out.itemsize)(x, tx, y, ty, alpha, beta, out)
+    if plain and _fits_direct(m, n, k, out.itemsize):
+        _direct(x, tx, y, ty, out)
+    elif alpha == 1 and beta in (0, 1) and _fits_tiles(m, n, k):
+        _tiles(x, tx, y, ty, out if beta else None, out)
+    else:
+        _openblas(x, tx, y, ty, alpha, beta, out)
 
 
-def _choose(m: int, n: int, k: int, turned: bool, plain: bool, size: int) -> Kernel:
-    """How to multiply (m, k) by (k, n): measured on Emerald Rapids with AVX-512, one thread."""
-    large = _SMALL < m * n * k < _HUGE and min(m, n, k) >= _THIN
-    if large and not turned and n * k * size <= _RESIDENT:
-        return _parts
-    if plain and _fits_direct(m, n, k, size):
-        return _direct
-    return _tiles if large else _openblas
-
-
-def _parts(x: np.ndarray, tx: bool, y: np.ndarray, ty: bool, alpha: float, beta: float, out: np.ndarray) -> None:
-    """Run OpenBLAS's small kernels on some rows at a time."""
-    n, k = out.shape[-1], y.shape[-2]
-    if out.ndim == 2:
-        x, y, out = x[None], y[None], out[None]
-    blas.gemm_in_parts(x, y, max(_SMALL // (n * k) // _THIN * _THIN, 1), float(alpha), float(beta), out)
+def _fits_tiles(m: int, n: int, k: int) -> bool:
+    return _SMALL < m * n * k < _HUGE and min(m, n, k) >= _THIN
 
 
 def _openblas(x: np.ndarray, tx: bool, y: np.ndarray, ty: bool, alpha: float, beta: float, out: np.ndarray) -> None:
     (blas.gemm if out.ndim == 2 else blas.batched_gemm)(x, tx, y, ty, float(alpha), float(beta), out)
 
 
-def _tiles(x: np.ndarray, tx: bool, y: np.ndarray, ty: bool, alpha: float, beta: float, out: np.ndarray) -> None:
-    """Run the tiles, out of packed blocks where that pays."""
+def _tiles(x: np.ndarray, tx: bool, y: np.ndarray, ty: bool, start: np.ndarray | None, out: np.ndarray) -> None:
+    """Run the tiles out of packed blocks, begun from nothing, from `out` itself or from one line for all rows."""
     m, n = out.shape[-2:]
     k, size = y.shape[-1 if ty else -2], out.itemsize
     x, y, first, strides = _placed(x, tx, y, ty, out)
-    plain = alpha == 1 and beta == 0
-    if beta == 0 and not plain:
-        out.fill(0)  # the tiles would add 0 times whatever is there
-    scale = _PLAIN_SCALE[out.dtype] if plain else np.array([alpha, beta, 1], out.dtype)
-    room = memory.empty((gk.room_of(m, n, k, size, strides[6] != 1),), out.dtype)
-    gk.product(x, y, first, strides, m, n, k, scale, 0 if plain else 1, room)
+    if start is None:
+        start, steps = _ZEROS[out.dtype], (0, 0, 0)
+    elif start is out:
+        start, steps = first, (*strides[7:], 1)
+    else:
+        steps = (0, 0, 1)
+    gk.product(x, y, first, strides, m, n, k, start, steps, memory.empty((gk.room_of(m, n, k, size),), out.dtype))
 
 
-def _direct(x: np.ndarray, tx: bool, y: np.ndarray, ty: bool, alpha: float, beta: float, out: np.ndarray) -> None:
+def _direct(x: np.ndarray, tx: bool, y: np.ndarray, ty: bool, out: np.ndarray) -> None:
     """Run the tiles on the operands as they are."""
     (m, n), k = out.shape[-2:], y.shape[-2]
     x, y, first, strides = _placed(x, tx, y, ty, out)
     gk.direct(x, y, first, strides, m, n, k)
+
+
+def affine(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, out: np.ndarray) -> None:
+    """``out = x @ weight.T + bias`` of contiguous (rows, in), (columns, in) and (columns,)."""
+    (m, n), k = out.shape, x.shape[1]
+    if _fits_tiles(m, n, k):
+        _tiles(x, False, weight, True, bias, out)
+    else:
+        linear.affine(x, weight, bias, out)
 
 
 def _placed(x: np.ndarray, tx: bool, y: np.ndarray, ty: bool, out: np.ndarray) -> tuple[Any, ...]:

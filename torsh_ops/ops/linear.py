@@ -3,7 +3,7 @@
 from torsh_ops import memory, threads
 from torsh_ops.autograd import record
 from torsh_ops.errors import DTypeError, ShapeError
-from torsh_ops.kernels.linear import affine
+from torsh_ops.ops import gemm
 from torsh_ops.ops import reduce as rd
 from torsh_ops.ops.dispatch import need_tensor
 from torsh_ops.ops.linalg import matmul
@@ -26,9 +26,9 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         ):  # fmt: skip
             out = memory.empty((*x.shape[:-1], w.shape[0]), kind)
             if x.ndim == 2:
-                affine(x, w, b, out)
+                gemm.affine(x, w, b, out)
             else:
-                affine(x.reshape(-1, w.shape[1]), w, b, out.reshape(-1, w.shape[0]))
+                gemm.affine(x.reshape(-1, w.shape[1]), w, b, out.reshape(-1, w.shape[0]))
             result = Tensor(out)
             if input.requires_grad or weight.requires_grad or bias.requires_grad:
                 return record(linear, result, (input, weight, bias))

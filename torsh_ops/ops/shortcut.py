@@ -197,6 +197,7 @@ def _fill_shared_table() -> None:
     _shared[table.NEW_ARRAY] = functions[_NEW_FROM_DESCR] or 0
     _shared[table.SET_BASE] = functions[_SET_BASE_OBJECT] or 0
     _shared[table.POOLED], _shared[table.SHARED_WORK] = memory.POOLED_RESULT_BYTES, threads.WORTH_ELEMENTS
+    _shared[table.THREADS] = threads.cell.ctypes.data
     _describe_slots()
 
 

@@ -32,10 +32,10 @@ F32, F64, BOOL, I64 = range(15, 19)
 NEW_ARRAY, EMPTY, RECORD, TEMPLATE = range(19, 23)
 SLOTS, SLOTS_END, SLOT_ARRAY, SLOT_GRAD, SLOT_BASE = range(23, 28)
 POOLED, SHARED_WORK = range(28, 30)
-STR, ALLOCATE, SET_BASE = range(30, 33)
-NODE, NODE_OP, NODE_ARGS, NODE_RESULT, NODE_CHANGED, NODE_PREVIOUS, NODE_ORDER, SLOT_NODE = range(33, 41)
-CLOCK, RECORDING = range(41, 43)
-SHARED_SIZE = 43
+STR, ALLOCATE, SET_BASE, THREADS = range(30, 34)
+NODE, NODE_OP, NODE_ARGS, NODE_RESULT, NODE_CHANGED, NODE_PREVIOUS, NODE_ORDER, SLOT_NODE = range(34, 42)
+CLOCK, RECORDING = range(42, 44)
+SHARED_SIZE = 44
 
 # The table of one operator: the shared one, its Python function, what fetches a missing kernel, the word of the
 # result's dtype (0: the operands'), which operands may be numbers, which dimensions it reduces and how many

@@ -22,6 +22,7 @@ from torsh_ops.kernels.call.objects import (
     RIGHT,
     SHARED,
     SHARED_WORK,
+    THREADS,
     any_array,
     by_python,
     half,
@@ -37,6 +38,7 @@ from torsh_ops.kernels.call.objects import (
     word,
 )
 from torsh_ops.kernels.call.recording import record_call, wants_grad
+from torsh_ops.kernels.gemm import fits_direct
 
 
 @njit(**INLINE)
@@ -50,6 +52,19 @@ def _fits_product(a, b):
     if left == 3 and right == 3 and is_plain(a) and is_plain(b):
         return RIGHT if word(word(a + ARRAY_SHAPE)) == word(word(b + ARRAY_SHAPE)) else -1
     return -1
+
+
+@njit(**INLINE)
+def _is_ours(shared, a, b, batch, m, n, k, itemsize):
+    """Whether the kernels here are the fastest way, and the work is not to be cut among threads."""
+    work, worth = m * n * k, word(shared + 8 * SHARED_WORK)
+    if work == 0 or batch * m * n * itemsize >= word(shared + 8 * POOLED):
+        return False
+    if work < MORE_WORK * worth and batch * work < BATCH_WORK * worth:
+        return True
+    if word(word(shared + 8 * THREADS)) > 1:
+        return False
+    return work < MORE_WORK * worth or (is_plain(a) and is_plain(b) and fits_direct(m, n, k, itemsize))
 
 
 def product(self, args, count, names):
@@ -71,11 +86,8 @@ def product(self, args, count, names):
     batch = word(word(a + ARRAY_SHAPE)) if first else 1
     m, k = word(word(a + ARRAY_SHAPE) + 8 * first), word(word(a + ARRAY_SHAPE) + 8 + 8 * first)
     n = 1 if form == LEFT else word(word(b + ARRAY_SHAPE) + 8 + 8 * first)
-    itemsize, work = 4 + 4 * kind, m * n * k
-    worth = word(shared + 8 * SHARED_WORK)
-    small = 0 < work < MORE_WORK * worth and 0 < batch * work < BATCH_WORK * worth
-    small = small and batch * m * n * itemsize < word(shared + 8 * POOLED)
-    if not small or k != word(word(b + ARRAY_SHAPE) + 8 * first):
+    itemsize = 4 + 4 * kind
+    if not _is_ours(shared, a, b, batch, m, n, k, itemsize) or k != word(word(b + ARRAY_SHAPE) + 8 * first):
         return by_python(table, args, count, names)
     needs_grad = wants_grad(shared, x) or wants_grad(shared, y)
     record_as = word(table + 8 * (RECORD_AS + form))
