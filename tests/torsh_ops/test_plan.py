@@ -1,9 +1,8 @@
-import gc
-import sys
 import threading
 
 import numpy as np
 import pytest
+from leaks import assert_nothing_is_kept
 from oracle import LAYOUTS
 
 import torsh_ops
@@ -273,16 +272,8 @@ def test_nothing_is_kept():
         with pytest.raises(DimError):
             torsh_ops.gather(x, 1, index - 20)
 
-    held = (x, index, mask, parts, x._array, index._array, np.dtype("f4"), np.dtype("i8"), torsh_ops.Tensor)
-    for _ in range(3):
-        once()
-    gc.collect()
-    counts, objects = [sys.getrefcount(h) for h in held], len(gc.get_objects())
-    for _ in range(300):
-        once()
-    gc.collect()
-    assert [sys.getrefcount(h) for h in held] == counts
-    assert len(gc.get_objects()) - objects < 50
+    types = np.dtype("f4"), np.dtype("i8"), torsh_ops.Tensor
+    assert_nothing_is_kept(once, x, index, mask, parts, x._array, index._array, *types)
 
 
 def test_several_threads():

@@ -1,6 +1,5 @@
 """The built-in functions that stand before the operators must do what the Python functions behind them do."""
 
-import gc
 import inspect
 import subprocess
 import sys
@@ -8,6 +7,7 @@ import threading
 
 import numpy as np
 import pytest
+from leaks import assert_nothing_is_kept
 from oracle import LAYOUTS
 
 import torsh_ops
@@ -300,16 +300,8 @@ def test_nothing_is_kept():
             with pytest.raises((RuntimeError, IndexError)):
                 bad()
 
-    held = (x, y, w, key, size, recorded, image, kernels, x._array, y._array, np.dtype("f4"), torsh_ops.Tensor)
-    for _ in range(3):  # a plan, which is kept, is made for what comes again
-        once()
-    gc.collect()
-    counts, objects = [sys.getrefcount(h) for h in held], len(gc.get_objects())
-    for _ in range(300):
-        once()
-    gc.collect()
-    assert [sys.getrefcount(h) for h in held] == counts
-    assert len(gc.get_objects()) - objects < 50
+    held = x, y, w, key, size, recorded, image, kernels
+    assert_nothing_is_kept(once, *held, x._array, y._array, np.dtype("f4"), torsh_ops.Tensor)
 
 
 def test_they_look_like_the_functions_they_stand_for():
