@@ -147,40 +147,33 @@ def _storing(past: bool) -> Any:
 _store, _store_past = _storing(past=False), _storing(past=True)
 
 
-@njit(nogil=True)
-def copy(repeats: int, x: np.ndarray, _y: np.ndarray, out: np.ndarray) -> Any:
-    """Copy `x` to `out`."""
-    for _ in range(repeats):
-        for line in range(x.size * 4 // LINE):
-            _store(x, None, out, line, np.float32(0))
-    return out[0]
+def _copying(store: Any) -> Any:
+    @njit(nogil=True)
+    def copy(repeats: int, x: np.ndarray, _y: np.ndarray, out: np.ndarray) -> Any:
+        """Copy `x` to `out`."""
+        for _ in range(repeats):
+            for line in range(x.size * 4 // LINE):
+                store(x, None, out, line, np.float32(0))
+        return out[0]
+
+    return copy
 
 
-@njit(nogil=True)
-def triad(repeats: int, x: np.ndarray, y: np.ndarray, out: np.ndarray) -> Any:
-    """STREAM's triad, with another scalar each time."""
-    for r in range(repeats):
-        for line in range(x.size * 4 // LINE):
-            _store(x, y, out, line, np.float32(r))
-    return out[0]
+def _triad(store: Any) -> Any:
+    @njit(nogil=True)
+    def triad(repeats: int, x: np.ndarray, y: np.ndarray, out: np.ndarray) -> Any:
+        """STREAM's triad, with another scalar each time."""
+        for r in range(repeats):
+            for line in range(x.size * 4 // LINE):
+                store(x, y, out, line, np.float32(r))
+        return out[0]
+
+    return triad
 
 
-@njit(nogil=True)
-def copy_past(repeats: int, x: np.ndarray, _y: np.ndarray, out: np.ndarray) -> Any:
-    """Copy `x` to `out` with stores past the caches."""
-    for _ in range(repeats):
-        for line in range(x.size * 4 // LINE):
-            _store_past(x, None, out, line, np.float32(0))
-    return out[0]
-
-
-@njit(nogil=True)
-def triad_past(repeats: int, x: np.ndarray, y: np.ndarray, out: np.ndarray) -> Any:
-    """STREAM's triad with stores past the caches."""
-    for r in range(repeats):
-        for line in range(x.size * 4 // LINE):
-            _store_past(x, y, out, line, np.float32(r))
-    return out[0]
+copy, triad = _copying(_store), _triad(_store)
+# With stores past the caches.
+copy_past, triad_past = _copying(_store_past), _triad(_store_past)
 
 
 # Name, kernel, and how many arrays it walks over: float32, whole groups of SUMS lines, each array beginning at a line.
