@@ -13,18 +13,10 @@ from asv.config import Config
 from asv.util import UserError
 
 from scripts.commands.bisect import Bisect
+from tests.scripts.buildable import BACKEND, begin, keep, pyproject, settings
 from tests.scripts.stored_project import git
 
 ROOT = Path(__file__).parents[3]
-PYPROJECT = """\
-[build-system]
-requires = ["flit_core"]
-build-backend = "flit_core.buildapi"
-[project]
-name = "line"
-version = "1"
-description = "Work that becomes slower"
-"""
 WORK = '''\
 """Work, as of change {change}."""
 
@@ -60,30 +52,24 @@ COMMITS, SLOWER, BROKEN = 64, 23, (5, 32, 52)
 def line(tmp_path_factory):
     """64 commits after the first, slower by a half from the 23rd on, of which three do not build."""
     folder = tmp_path_factory.mktemp("line") / "project"
-    for name in ("suite", "line"):
-        (folder / name).mkdir(parents=True)
-    (folder / "suite/__init__.py").write_text("")
-    (folder / "suite/cells.py").write_text(SUITE)
-    (folder / ".gitignore").write_text(".asv/\n__pycache__/\n")
-    (folder / "asv.conf.json").write_text(json.dumps(settings(folder)))
-    git(folder, "init", "-b", "main")
+    files = {
+        "suite/__init__.py": "",
+        "suite/cells.py": SUITE,
+        ".gitignore": ".asv/\n__pycache__/\n",
+        "asv.conf.json": json.dumps(conf_of(folder)),
+    }
+    begin(folder, files)
+    (folder / "line").mkdir()
     for change in range(COMMITS + 1):
-        backend = "no_such_backend" if change in BROKEN else "flit_core.buildapi"
-        (folder / "pyproject.toml").write_text(PYPROJECT.replace("flit_core.buildapi", backend))
+        (folder / "pyproject.toml").write_text(pyproject("line", "no_such_backend" if change in BROKEN else BACKEND))
         text = WORK.format(change=change, more=MORE if change >= SLOWER else "")
         (folder / "line/__init__.py").write_text(text)
-        git(folder, "add", "-A")
-        git(folder, "commit", "-m", f"change {change}")
+        keep(folder, f"change {change}")
     return folder
 
 
-def settings(folder: Path) -> dict:
-    build = "python -m pip wheel -q --no-deps --no-build-isolation -w {build_cache_dir} {build_dir}"
-    install = "python -m pip install -q --no-deps --no-index --force-reinstall {wheel_file}"
-    folders = dict(results_dir=f"{folder}/.asv/results", env_dir=f"{folder}/.asv/env", html_dir=f"{folder}/html")
-    commands = dict(build_command=[build], install_command=[install], uninstall_command=[])
-    suite = dict(benchmark_dir=f"{folder}/suite", environment_type="virtualenv", branches=["main"])
-    return dict(version=1, project="line", repo=str(folder), **suite, **folders, **commands)
+def conf_of(folder: Path) -> dict:
+    return settings(folder, "line", "suite", "--force-reinstall", environment_type="virtualenv")
 
 
 def start(folder: Path, *words: str) -> subprocess.Popen:
@@ -135,7 +121,7 @@ def test_ends_that_do_not_differ_and_ends_that_cannot_be_measured(line, capsys, 
 
     def run(*commits, bench="time_work"):
         return Bisect.run(
-            Config.from_json(settings(line)), commits, bench, environment=existing, certainty=0.8, max_minutes=3
+            Config.from_json(conf_of(line)), commits, bench, environment=existing, certainty=0.8, max_minutes=3
         )
 
     assert run("HEAD~4..HEAD") == 3

@@ -5,18 +5,9 @@ from pathlib import Path
 
 from asv.config import Config
 
+from tests.scripts.buildable import BACKEND, begin, keep, pyproject, settings
 from tests.scripts.stored_project import git
 
-PYPROJECT = """\
-[build-system]
-requires = ["flit_core"]
-build-backend = "flit_core.buildapi"
-
-[project]
-name = "planted"
-version = "1"
-description = "Work that a test makes slower"
-"""
 WORK = '''\
 """Work."""
 
@@ -133,40 +124,29 @@ class Planted:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        (folder / "planted").mkdir(parents=True)
-        (folder / "benchmarks").mkdir()
-        for path, text in (
-            ("pyproject.toml", PYPROJECT),
-            ("planted/__init__.py", '"""The package."""\n'),
-            ("planted/work.py", WORK),
-            ("planted/count.py", "STEPS = 100\n"),
-            ("planted/aside.py", "NOTHING = 0\n"),
-            ("benchmarks/__init__.py", ""),
-            ("benchmarks/cells.py", SUITE),
-            (".gitignore", ".asv/\n__pycache__/\nignored\n"),
-            ("asv.conf.json", json.dumps(self.settings("."))),
-        ):
-            (folder / path).write_text(text)
-        git(folder, "init", "-b", "main")
+        files = {
+            "pyproject.toml": pyproject("planted"),
+            "planted/__init__.py": '"""The package."""\n',
+            "planted/work.py": WORK,
+            "planted/count.py": "STEPS = 100\n",
+            "planted/aside.py": "NOTHING = 0\n",
+            "benchmarks/__init__.py": "",
+            "benchmarks/cells.py": SUITE,
+            ".gitignore": ".asv/\n__pycache__/\nignored\n",
+            "asv.conf.json": json.dumps(self.settings(Path("."))),
+        }
+        begin(folder, files)
         self.base = self.commit()
 
     @staticmethod
-    def settings(folder: str) -> dict:
-        root = Path(folder)
-        paths = {"repo": root, "env_dir": root / ".asv/env", "results_dir": root / ".asv/results"}
-        commands = {
-            "build_command": ["python -m pip wheel -q --no-deps --no-build-isolation -w {build_cache_dir} {build_dir}"],
-            "install_command": ["in-dir={env_dir} python -m pip install -q --no-deps --no-index {wheel_file}"],
-            "uninstall_command": [],
-        }
-        named = {"version": 1, "project": "planted", "branches": ["main"], "environment_type": "existing"}
-        known = {"pythons": ["same"], "benchmark_dir": str(root / "benchmarks"), "default_benchmark_timeout": 60}
-        return {**named, **commands, **known, **{name: str(path) for name, path in paths.items()}}
+    def settings(folder: Path) -> dict:
+        known = {"environment_type": "existing", "pythons": ["same"], "default_benchmark_timeout": 60}
+        return settings(folder, "planted", "benchmarks", **known)
 
     @property
     def conf(self) -> Config:
         """The configuration with absolute paths."""
-        return Config.from_json(self.settings(str(self.folder)))
+        return Config.from_json(self.settings(self.folder))
 
     def change(self, *changes: tuple[str, str, str]) -> str:
         """Commit changes of a file from one text to another; the commit's hash."""
@@ -177,9 +157,7 @@ class Planted:
         return self.commit()
 
     def commit(self) -> str:
-        git(self.folder, "add", "--all")
-        git(self.folder, "commit", "--message", "change")
-        return git(self.folder, "rev-parse", "HEAD")
+        return keep(self.folder, "change")
 
     def back(self) -> None:
         git(self.folder, "reset", "--hard", self.base)
@@ -187,6 +165,6 @@ class Planted:
 
 SLOWER = ("planted/work.py", "for i in range(n):", "for i in range(4 * n):")
 MORE_STEPS = ("planted/count.py", "STEPS = 100", "STEPS = 110")
-BROKEN = ("pyproject.toml", "flit_core.buildapi", "no_such_backend")
+BROKEN = ("pyproject.toml", BACKEND, "no_such_backend")
 OTHER_FAILS = ("planted/work.py", "return 1", "raise ValueError('other fails')")
 EXTRA = ("planted/work.py", "def other", "def extra():\n    return 2\n\n\ndef other")
