@@ -47,6 +47,7 @@ from torsh_ops.ops.pointwise import *  # noqa: F403
 from torsh_ops.ops.pool import *  # noqa: F403
 from torsh_ops.ops.pool_nd import *  # noqa: F403
 from torsh_ops.ops.products import *  # noqa: F403
+from torsh_ops.ops.put import *  # noqa: F403
 from torsh_ops.ops.quantile import *  # noqa: F403
 from torsh_ops.ops.random import *  # noqa: F403
 from torsh_ops.ops.reduce import *  # noqa: F403
@@ -130,6 +131,7 @@ __all__ += ops.pointwise.__all__
 __all__ += ops.pool.__all__
 __all__ += ops.pool_nd.__all__
 __all__ += ops.products.__all__
+__all__ += ops.put.__all__
 __all__ += ops.quantile.__all__
 __all__ += ops.random.__all__
 __all__ += ops.distributions.__all__

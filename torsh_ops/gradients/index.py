@@ -7,6 +7,7 @@ import numpy as np
 from torsh_ops.autograd import define_grad
 from torsh_ops.ops import elementwise as ew
 from torsh_ops.ops import index as ix
+from torsh_ops.ops import put as pu
 from torsh_ops.ops import scatter as sc
 from torsh_ops.ops import views as vw
 from torsh_ops.tensor import Tensor
@@ -28,7 +29,7 @@ define_grad(ix.put_at, None, None, lambda g, _shape, key, _g: ix.advanced(g, key
 define_grad(ix.gather, lambda g, _x, dim, index: sc.scatter_add(_zeros(_x, g), dim, index, g))
 define_grad(
     ix.index_select,
-    lambda g, _x, dim, index: sc.index_add(_zeros(_x, g), dim, index.reshape(-1), g),
+    lambda g, _x, dim, index: pu.index_add(_zeros(_x, g), dim, index.reshape(-1), g),
 )
 define_grad(
     sc.scatter,
@@ -49,22 +50,22 @@ define_grad(
     lambda g, _x, dim, index, _src: _of_source(_src, index, ix.gather(g, dim, index)),
 )
 define_grad(
-    sc.index_add,
+    pu.index_add,
     lambda g, _x, _dim, _index, _source, _alpha: g,
     None,
     None,
     lambda g, _x, dim, index, _source, alpha: (ix.index_select(g, dim, index) * alpha).reshape(_source.shape),
 )
 define_grad(
-    sc.index_copy,
-    lambda g, _x, dim, index, _source: sc.index_fill(g, dim, index, 0),
+    pu.index_copy,
+    lambda g, _x, dim, index, _source: pu.index_fill(g, dim, index, 0),
     None,
     None,
     lambda g, _x, dim, index, _source: ix.index_select(g, dim, index).reshape(_source.shape),
 )
 define_grad(
-    sc.index_fill,
-    lambda g, _x, dim, index, _value: sc.index_fill(g, dim, index, 0),
+    pu.index_fill,
+    lambda g, _x, dim, index, _value: pu.index_fill(g, dim, index, 0),
     None,
     None,
     lambda g, _x, dim, index, _value: ix.index_select(g, dim, index).sum(),
@@ -76,24 +77,24 @@ def _index_put_values(g: Tensor, _x: Tensor, indices: Any, _values: Tensor, _acc
 
 
 define_grad(
-    sc.index_put,
+    pu.index_put,
     lambda g, _x, indices, _values, accumulate: (
-        g if accumulate else sc.index_put(g, indices, Tensor(np.zeros((), g._array.dtype)))
+        g if accumulate else pu.index_put(g, indices, Tensor(np.zeros((), g._array.dtype)))
     ),
     None,
     _index_put_values,
 )
 define_grad(
-    sc.put,
+    pu.put,
     lambda g, _x, index, _source, accumulate: (
-        g if accumulate else sc.put(g, index, Tensor(np.zeros(index.shape, g._array.dtype)))
+        g if accumulate else pu.put(g, index, Tensor(np.zeros(index.shape, g._array.dtype)))
     ),
     None,
     lambda g, _x, index, _source, _accumulate: ix.take(g, index).reshape(_source.shape),
 )
 define_grad(
-    sc.masked_fill,
-    lambda g, _x, mask, _value: sc.masked_fill(g, mask, 0),
+    pu.masked_fill,
+    lambda g, _x, mask, _value: pu.masked_fill(g, mask, 0),
     None,
     lambda g, _x, mask, _value: ew.where(mask, g, 0.0).sum(),
 )
@@ -104,7 +105,7 @@ def _masked_source(g: Tensor, _x: Tensor, mask: Tensor, _source: Tensor) -> Tens
     return vw.slice_put((_source.numel(),), slice(chosen.numel()), chosen).reshape(_source.shape)
 
 
-define_grad(sc.masked_scatter, lambda g, _x, mask, _source: sc.masked_fill(g, mask, 0), None, _masked_source)
+define_grad(pu.masked_scatter, lambda g, _x, mask, _source: pu.masked_fill(g, mask, 0), None, _masked_source)
 
 
 def _counts(x: Tensor, dim: int, index: Tensor, start: int) -> Tensor:

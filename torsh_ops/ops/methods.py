@@ -18,6 +18,7 @@ from torsh_ops.ops import norm as nm
 from torsh_ops.ops import pairwise as pw
 from torsh_ops.ops import pointwise as pt
 from torsh_ops.ops import products as pr
+from torsh_ops.ops import put as pu
 from torsh_ops.ops import quantile as qu
 from torsh_ops.ops import random as rn
 from torsh_ops.ops import reduce as rd
@@ -38,7 +39,7 @@ from torsh_ops.tensor import Tensor
 # Each has a tuple METHODS, attached under the functions' own names, and may have IN_PLACE, attached as `name_`, and
 # ALIASES, other names of either.
 _FAMILIES = (
-    ac, ar, cl, cr, cx, ds, ew, ix, jn, la, nm, pr, pt, pw, qu, rd, rn, sc, se, sg, sl, sn, so, sp, st, tn, vw, xt,
+    ac, ar, cl, cr, cx, ds, ew, ix, jn, la, nm, pr, pt, pu, pw, qu, rd, rn, sc, se, sg, sl, sn, so, sp, st, tn, vw, xt,
 )  # fmt: skip
 
 
