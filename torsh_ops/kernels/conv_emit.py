@@ -155,6 +155,16 @@ class Emitter:
         place = self._cast(self.at(pointer, *terms))
         self.builder.call(self._function("store", kind), [value, place, self.align, mask])
 
+    def gather_masked(self, pointer: Any, places: Any, mask: Any) -> Any:
+        """The elements at a vector of places, in the lanes of `mask`; zero elsewhere."""
+        b = self.builder
+        addresses = b.add(self.splat(b.ptrtoint(pointer, INT64)), b.mul(places, self.splat(INT64(self.bits // 8))))
+        pointers = b.inttoptr(addresses, ir.VectorType(self.scalar.as_pointer(), self.width))
+        kind = ir.FunctionType(self.vector, [pointers.type, INT32, mask.type, self.vector])
+        name = f"llvm.masked.gather.v{self.width}f{self.bits}.v{self.width}p0"
+        function = cgutils.get_or_insert_function(b.module, kind, name)
+        return b.call(function, [pointers, self.align, mask, self.zeros()])
+
     def prefetch(self, pointer: Any, write: bool, nearest: int = 3) -> None:
         """Fetch a cache line that will be written, or read, into the first (3), second (2) or third level of cache."""
         kind = ir.FunctionType(ir.VoidType(), [ir.IntType(8).as_pointer(), INT32, INT32, INT32])

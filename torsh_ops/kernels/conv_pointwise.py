@@ -10,9 +10,15 @@ from typing import NamedTuple
 
 from numba import njit
 
-from torsh_ops.kernels.conv import split
 from torsh_ops.kernels.conv_emit import VECTOR_BYTES
-from torsh_ops.kernels.conv_pointwise_tile import MOST_ALONE, NEVER, columns_alone, fetching_tile, packing_tile
+from torsh_ops.kernels.conv_pointwise_tile import (
+    MOST_ALONE,
+    NEVER,
+    columns_alone,
+    fetching_tile,
+    packing_tile,
+    pick,
+)
 from torsh_ops.kernels.gemm import pack_rows
 from torsh_ops.kernels.gemm_tile import ROWS, VECTORS, columns_of
 from torsh_ops.kernels.vector import FORCED, SERIAL, flat, span
@@ -24,13 +30,26 @@ LINE = 64
 
 
 class Layer(NamedTuple):
-    """Sizes of one group: channels in and out, pixels, and from one image to the next in both."""
+    """Sizes of one group: channels in and out, pixels, and how far images are apart in both."""
 
     depth: int
     rows: int
     area: int
     image: int
     result: int
+
+
+class Grid(NamedTuple):
+    """Which pixels of an image are wanted: row ``i * row_stride - top`` and column ``j * column_stride - left``."""
+
+    picked: bool  # not all, as they lie
+    height: int
+    width: int
+    out_width: int
+    row_stride: int
+    column_stride: int
+    top: int
+    left: int
 
 
 @njit(**FORCED)
@@ -61,24 +80,55 @@ def _pack_ends(layer, x, x_at, images, columns, plain, alone, panels):
 
 
 @njit(**SERIAL)
-def _block(layer, a, a_at, x, x_at, images, columns, ahead, init, init_at, c, c_at, panels):
-    """Write `columns` pixels of some images' output; from x[ahead] on lies what the next block reads, or -1."""
+def _pick_block(layer, grid, x, x_at, first, columns, alone, panels):
+    """Bring pixels from number `first` on, of all channels, into the places that tiles read; zeros in the border."""
+    lanes = VECTOR_BYTES // x.itemsize
+    tile, whole = VECTORS * lanes, columns - alone
+    step, tiles = layer.depth * tile + APART, -(-whole // tile)
+    for p in range(0, whole, lanes):
+        place = p // tile * step + p % tile
+        numbers = (x_at, place, whole - p, layer.depth, (first + p) // grid.out_width, (first + p) % grid.out_width)
+        pick((x, panels), (*numbers, grid.out_width, *grid[1:3], *grid[4:]))
+    for p in range(whole, columns):
+        y = (first + p) // grid.out_width * grid.row_stride - grid.top
+        column = (first + p) % grid.out_width * grid.column_stride - grid.left
+        wanted = 0 <= y < grid.height and 0 <= column < grid.width
+        place, at = tiles * step + (p - whole) * layer.depth, x_at + y * grid.width + column
+        for k in range(layer.depth):
+            panels[place + k] = x[at + k * grid.height * grid.width] if wanted else 0
+
+
+@njit(**SERIAL)
+def _block(layer, grid, a, a_at, x, x_at, images, first, columns, further, init, init_at, c, c_at, panels):
+    """Write `columns` pixels from number `first` on of some images' output.
+
+    Their channels begin at x[x_at]; those of the images after them, or -1, at x[further].
+    """
     depth, area, size = layer.depth, layer.area, x.itemsize
     lanes = VECTOR_BYTES // size
     tile = VECTORS * lanes
     step, alone = depth * tile + APART, count_alone(columns, depth, lanes)
-    whole = columns - alone
+    whole, begin = columns - alone, x_at + first
     # A vector may not be read whole where the image may end before it does.
-    plain = whole if whole % lanes == 0 else whole // tile * tile
-    if plain < columns:
-        _pack_ends(layer, x, x_at, images, columns, plain, alone, panels)
+    plain = 0 if grid.picked else whole if whole % lanes == 0 else whole // tile * tile
+    if grid.picked:
+        _pick_block(layer, grid, x, x_at, first, columns, alone, panels)
+    elif plain < columns:
+        _pack_ends(layer, x, begin, images, columns, plain, alone, panels)
     tiles, strips = -(-whole // tile), -(-layer.rows // ROWS)
-    # Whole images lie one behind the other; of others, so many pixels of each channel do.
-    wide = NEVER
-    lines = images * depth * columns // (LINE // size) + 1
+    # Of the next block: so many lines of each channel, or all lines of whole images, which lie one behind the other.
+    wide, ahead, channel = NEVER, further, grid.height * grid.width
+    lines = images * depth * channel // (LINE // size) + 1
     if columns < area:
+        reach = columns
+        if grid.picked:
+            reach = -(-columns // grid.out_width) * grid.row_stride * grid.width
+        if first + columns < area:
+            ahead = begin + columns
+            if grid.picked:
+                ahead = x_at + (first + columns) // grid.out_width * grid.row_stride * grid.width
         wide = 1
-        while (1 << wide) < tiles * VECTORS:
+        while (LINE // size) << wide < reach:
             wide += 1
         lines = depth << wide
     # As seldom as will do, in strips but the first.
@@ -92,7 +142,7 @@ def _block(layer, a, a_at, x, x_at, images, columns, ahead, init, init_at, c, c_
         some = -(-(layer.rows - row) // (strips - s))  # as even as can be
         left, start = a_at + row * depth, init_at + row
         for i in range(images):
-            place, source = c_at + i * layer.result + row * area, x_at + i * layer.image
+            place, source = c_at + i * layer.result + row * area, begin + i * layer.image
             for t in range(tiles):
                 j, panel = t * tile, room + (i * tiles + t) * step * size
                 count = min(tile, whole - j)
@@ -105,7 +155,7 @@ def _block(layer, a, a_at, x, x_at, images, columns, ahead, init, init_at, c, c_
                 often = seldom if 0 <= ahead and line < lines else NEVER
                 fetching_tile(
                     here, left, panel, result, place + j, area, some, count, depth, init, start,
-                    there + ahead * size, area, line, often, wide,
+                    there + ahead * size, channel, line, often, wide,
                 )  # fmt: skip
                 line += each
             if alone:
@@ -128,40 +178,26 @@ def _on_lines(room):
 
 
 @njit(**SERIAL)
-def pointwise(x, weights, init, groups, width, together, room, out):
+def pointwise(x, weights, init, numbers, room, out):
     """Write the correlation of `x` with 1x1 kernels, begun from `init`, into `out`.
 
-    `width` pixels at a time, or of `together` images all. `room` is a buffer for the tiles of a block.
+    `numbers` are the groups; the pixels and the images of a block; whether not all pixels are wanted as they lie; and
+    the strides, rows above and columns left of the first pixel. `room` is a buffer for the tiles of a block.
     """
     a, c, source, panels = flat(weights), flat(out), flat(x), _on_lines(room)
+    groups, width, together = numbers[0], numbers[1], numbers[2]
+    grid = Grid(numbers[3] != 0, x.shape[2], x.shape[3], out.shape[3], numbers[4], numbers[5], numbers[6], numbers[7])
     depth, rows, area = weights.shape[1], weights.shape[0] // groups, out.shape[2] * out.shape[3]
-    layer = Layer(depth, rows, area, groups * depth * area, groups * rows * area)
+    channels, results = depth * grid.height * grid.width, rows * area
+    layer = Layer(depth, rows, area, groups * channels, groups * results)
     for group in range(groups):
         for image in range(0, x.shape[0], together):
             images = min(together, x.shape[0] - image)
-            x_at = image * layer.image + group * depth * area
-            c_at = image * layer.result + group * rows * area
+            x_at = image * layer.image + group * channels
+            c_at = image * layer.result + group * results
+            further = x_at + images * layer.image if image + images < x.shape[0] else -1
             for j in range(0, area, width):
-                ahead = x_at + j + width
-                if j + width >= area:
-                    ahead = x_at + images * layer.image if image + images < x.shape[0] else -1
                 _block(
-                    layer, a, group * rows * depth, source, x_at + j, images, min(width, area - j), ahead,
+                    layer, grid, a, group * rows * depth, source, x_at, images, j, min(width, area - j), further,
                     init, group * rows, c, c_at + j, panels,
                 )  # fmt: skip
-
-
-@njit(**SERIAL)
-def pointwise_of_copy(plan, x, weights, init, width, padded, room, out):
-    """`pointwise` where some pixels are not wanted, or lie in the border: on a copy of each image, `padded`."""
-    a, c, panels = flat(weights), flat(out), _on_lines(room)
-    area = out.shape[2] * out.shape[3]
-    layer = Layer(plan.channels, plan.rows, area, 0, 0)
-    for number in range(x.shape[0] * plan.groups):
-        group = number % plan.groups
-        split(plan, x, number // plan.groups, group * plan.channels, 0, padded)
-        for j in range(0, area, width):
-            _block(
-                layer, a, group * plan.rows * plan.channels, padded, j, 1, min(width, area - j), -1,
-                init, group * plan.rows, c, number * plan.rows * area + j, panels,
-            )  # fmt: skip

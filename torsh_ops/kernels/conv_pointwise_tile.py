@@ -6,7 +6,7 @@ from llvmlite import ir
 from numba import njit
 from numba.core import cgutils
 
-from torsh_ops.kernels.conv_emit import INT64, VECTOR_BYTES, Emitter, kernel_intrinsic
+from torsh_ops.kernels.conv_emit import INT32, INT64, VECTOR_BYTES, Emitter, kernel_intrinsic
 from torsh_ops.kernels.gemm_tile import FEWEST_ROWS, VALUES, VECTORS, Kind, pointer_of, tile_of
 from torsh_ops.kernels.vector import SERIAL
 
@@ -69,6 +69,45 @@ def fetching_tile(
         (left, depth, 1, panel, tile, result, c_row, depth, columns, fetch, fetch_row, line, seldom, wide,
          begin, 1, 0, rows),
     )  # fmt: skip
+
+
+def _emit_pick(e: Emitter) -> None:
+    b, a = e.builder, e.args
+    none, one = INT64(0), INT64(1)
+    places: Any = ir.Constant(ir.VectorType(INT64, e.width), ir.Undefined)
+    mask: Any = ir.Constant(ir.VectorType(ir.IntType(1), e.width), ir.Undefined)
+    i, j = a["i"], a["j"]
+    for lane in range(e.width):
+        row = b.sub(b.mul(i, a["row_stride"]), a["top"])
+        column = b.sub(b.mul(j, a["column_stride"]), a["left"])
+        # Unsigned, numbers below zero are large ones.
+        inside = b.and_(b.icmp_unsigned("<", row, a["height"]), b.icmp_unsigned("<", column, a["width"]))
+        wanted = b.and_(inside, b.icmp_signed("<", INT64(lane), a["count"]))
+        place = b.add(b.mul(row, a["width"]), column)
+        places = b.insert_element(places, place, INT32(lane))
+        mask = b.insert_element(mask, wanted, INT32(lane))
+        j = b.add(j, one)
+        ended = b.icmp_signed("==", j, a["out_width"])
+        i, j = b.select(ended, b.add(i, one), i), b.select(ended, none, j)
+    before, loop, after = b.block, b.append_basic_block("channels"), b.append_basic_block("picked")
+    b.branch(loop)
+    b.position_at_end(loop)
+    k = b.phi(INT64)
+    image = e.at(a["x"], a["x_at"], b.mul(k, b.mul(a["height"], a["width"])))
+    e.store_vector(e.gather_masked(image, places, mask), a["panels"], a["place"], b.mul(k, INT64(VECTORS * e.width)))
+    following = b.add(k, one)
+    k.add_incoming(none, before)
+    k.add_incoming(following, loop)
+    b.cbranch(b.icmp_signed("<", following, a["depth"]), loop, after)
+    b.position_at_end(after)
+
+
+# Bring a vector of up to `count` output pixels, of all channels, into a tile: those from row `i`, column `j` on.
+pick = kernel_intrinsic(
+    "x panels",
+    "x_at place count depth i j out_width height width row_stride column_stride top left",
+    _emit_pick,
+)
 
 
 def _total(e: Emitter, first: Any, vector: Any) -> Any:

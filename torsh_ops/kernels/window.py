@@ -6,7 +6,7 @@
 import numpy as np
 from numba import njit
 
-from torsh_ops.kernels import conv, conv_depthwise, conv_pointwise
+from torsh_ops.kernels import conv, conv_depthwise
 from torsh_ops.kernels.vector import SERIAL, span
 
 _NUMBERS, _ARRAYS = 11, 6  # of a plan; the arrays' sizes lie between
@@ -33,20 +33,6 @@ def words(plan: conv.Plan) -> list[int]:
     arrays = [value for value in plan if isinstance(value, np.ndarray)]
     numbers = [value for value in plan if not isinstance(value, np.ndarray)]
     return [*numbers, *(a.size for a in arrays), *(int(value) for a in arrays for value in a)]
-
-
-@njit(**SERIAL)
-def pointwise(x, weights, init, tables, room, out):
-    """`conv_pointwise.pointwise`: groups, and the pixels and images of a block."""
-    conv_pointwise.pointwise(x, weights, init, tables[0], tables[1], tables[2], room, out)
-
-
-@njit(**SERIAL)
-def pointwise_of_copy(x, weights, init, tables, room, out):
-    """`conv_pointwise.pointwise_of_copy`: the elements of the copy, width, the plan."""
-    copy, plan = tables[0], _plan(span(tables, 2, tables.size - 2))
-    rest = span(room, copy, room.size - copy)
-    conv_pointwise.pointwise_of_copy(plan, x, weights, init, tables[1], span(room, 0, copy), rest, out)
 
 
 @njit(**SERIAL)

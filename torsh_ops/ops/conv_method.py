@@ -98,9 +98,8 @@ class Pointwise:
         stride: Pair, dtype: np.dtype,
     ) -> None:  # fmt: skip
         shape = (images, out, groups, channels, rows, offsets, stride)
-        self.plan, self.block, sizes = conv_plan.pointwise(*shape, dtype.itemsize)
-        self.copied, self.groups = sizes[0] > 0, groups
-        self.buffers = Buffers(dtype, *sizes)
+        self.numbers, self.room = conv_plan.pointwise(*shape, dtype.itemsize)
+        self.table, self.dtype = np.array(self.numbers, np.int64), dtype
         area, lanes = out[0] * out[1], lanes_of(dtype.itemsize)
         alone = conv_pointwise.count_alone.py_func(area, channels, lanes)
         vectors = -(-(area - alone) // lanes)
@@ -108,24 +107,16 @@ class Pointwise:
         cycles = rows * (vectors * (channels / 2 + 2) + vectors % 2 * channels / 12 + alone * (channels / 32 + 4))
         # Of all time so much is waiting for memory, the more where a strip of weights is larger than the nearest cache.
         waiting = 1.05 if gemm_tile.ROWS * channels * dtype.itemsize <= _NEAREST else 1.2
-        self.cycles = groups * (waiting * cycles + 2.2 * sizes[0])  # and 2 cycles to copy a pixel
+        # What it takes to pick pixels is left out, as is what the others take to copy them: two cycles for each.
+        self.cycles = groups * waiting * cycles
 
     def run(self, x: np.ndarray, weights: np.ndarray, init: np.ndarray, out: np.ndarray) -> None:
         """Write the correlation of `x` with `weights`, begun from `init`, into `out`."""
-        if self.copied:
-            padded, room = self.buffers.take()
-            conv_pointwise.pointwise_of_copy(self.plan, x, weights, init, self.block[0], padded, room, out)
-        else:
-            # Whole: a block of the pool that is given back as a view is looked for by the next who asks (8 us).
-            room = memory.empty(self.buffers.total, self.buffers.dtype)
-            conv_pointwise.pointwise(x, weights, init, self.groups, *self.block, room, out)
+        conv_pointwise.pointwise(x, weights, init, self.table, memory.empty((self.room,), self.dtype), out)
 
     def planned(self) -> tuple[Any, list[int], int]:
         """Return what a plan needs, as `Direct.planned`."""
-        if self.copied:
-            tables = [self.buffers.slices[1].start, self.block[0], *window.words(self.plan)]
-            return window.pointwise_of_copy, tables, *self.buffers.total
-        return window.pointwise, [self.groups, *self.block], *self.buffers.total
+        return conv_pointwise.pointwise, self.numbers, self.room
 
 
 class Depthwise:

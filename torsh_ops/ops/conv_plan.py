@@ -161,25 +161,17 @@ def panels(
 def pointwise(
     images: int, out: Pair, groups: int, channels: int, rows: int, offsets: tuple[Offsets, Offsets], stride: Pair,
     itemsize: int,
-) -> tuple[Plan, tuple[int, int], tuple[int, int]]:  # fmt: skip
-    """Plan `correlation` with 1x1 kernels as a matrix product.
-
-    Returns the plan, the pixels and the images of a block, and the elements of its two buffers: the copy of an image,
-    0 where the image has the pixels as they are needed, and a block's tiles.
-    """
-    layout = _Layout(out, *offsets, stride, itemsize)
-    layout.height = out[0]
-    none = np.zeros(0, np.int64)
-    plan = _plan(layout, groups, channels, rows, offsets, stride, none, none, none, none, 0)
+) -> tuple[list[int], int]:  # fmt: skip
+    """Plan `correlation` with 1x1 kernels as a matrix product: its kernel's numbers, its buffer's elements."""
     area, tile, pixel = out[0] * out[1], columns_of(itemsize), channels * itemsize
     width = max(_POINTWISE_BYTES // pixel // tile * tile, _POINTWISE_WIDTH)
     if area <= max(width, _POINTWISE_AREA):
         width = area
-    copied = offsets != ((0,), (0,)) or stride != (1, 1)
+    picked = offsets != ((0,), (0,)) or stride != (1, 1)
     fitting = _POINTWISE_MOST_BYTES if rows * pixel > _POINTWISE_WEIGHTS else _POINTWISE_BYTES
-    together = min(max(fitting // (pixel * area), 1), images) if width == area and not copied else 1
-    room = pointwise_room(channels, width, together, itemsize)
-    return plan, (width, together), (channels * area if copied else 0, room)
+    together = min(max(fitting // (pixel * area), 1), images) if width == area and not picked else 1
+    numbers = [groups, width, together, int(picked), *stride, -offsets[0][0], -offsets[1][0]]
+    return numbers, pointwise_room(channels, width, together, itemsize)
 
 
 def weight_gradient(
