@@ -49,7 +49,7 @@ def packing_tile(a, a_at, b, b_at, b_row, panel, c, c_at, c_row, rows, columns, 
     size = start.itemsize
     left, right, result, begin = a + a_at * size, b + b_at * size, c + c_at * size, start.ctypes.data + start_at * size
     _packing_tile(
-        (start,), (left, depth, 1, right, b_row, result, c_row, depth, columns, panel, begin, 1, 0, rows)
+        (start,), (left, depth, 1, right, b_row, result, c_row, depth, columns, panel, begin, 1, rows)
     )  # fmt: skip
 
 
@@ -67,7 +67,7 @@ def fetching_tile(
     _fetching_tile(
         (start,),
         (left, depth, 1, panel, tile, result, c_row, depth, columns, fetch, fetch_row, line, seldom, wide,
-         begin, 1, 0, rows),
+         begin, 1, rows),
     )  # fmt: skip
 
 
