@@ -270,7 +270,9 @@ def test_a_pointwise_sum_holds_nothing_of_other_pixels(height, width):
 
 
 @pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize(("height", "width", "kernels"), [(7, 7, 1), (9, 33, 2), (1, 1, 1), (3, 16, 1), (15, 20, 3)])
+@pytest.mark.parametrize(
+    ("height", "width", "kernels"), [(7, 7, 1), (9, 33, 2), (1, 1, 1), (3, 16, 1), (15, 20, 3), (40, 33, 2)]
+)
 def test_every_channel_by_itself(height, width, kernels, stride):
     rng = np.random.default_rng(5)
     for padding in (0, 1, 2):

@@ -44,5 +44,6 @@ def direct(x, weights, init, tables, room, out):
 
 @njit(**SERIAL)
 def depthwise(x, weights, init, tables, room, out):
-    """`conv_depthwise.depthwise`: stride, top, left, lanes."""
-    conv_depthwise.depthwise(x, weights, init, tables[0], tables[1], tables[2], tables[3], out)
+    """`conv_depthwise.depthwise`: stride, top, left, lanes, the masks."""
+    masks = span(tables, 4, tables.size - 4)
+    conv_depthwise.depthwise(x, weights, init, tables[0], tables[1], tables[2], tables[3], masks, out)

@@ -17,6 +17,8 @@ from torsh_ops.ops.windows import Pair
 _LINE = 64  # bytes
 _KEPT = 512  # shapes
 _NEAREST = 64 * 1024  # bytes
+# Of images that the depthwise kernel takes as one line; larger ones wait for memory either way.
+_LINE_PIXELS = 1024
 
 
 class Buffers:
@@ -122,17 +124,19 @@ class Pointwise:
 class Depthwise:
     """Sums of 3x3 kernels that each read one channel, straight from the image."""
 
-    def __init__(self, offsets: tuple[Offsets, Offsets], stride: Pair, dtype: np.dtype) -> None:
+    def __init__(self, out: Pair, offsets: tuple[Offsets, Offsets], stride: Pair, dtype: np.dtype) -> None:
         self.lanes = lanes_of(dtype.itemsize)
         self.where = (stride[0], -offsets[0][0], -offsets[1][0])
+        line = self.where == (1, 1, 1) and out[0] * out[1] <= _LINE_PIXELS
+        self.masks = conv_plan.neighbours(out, self.lanes) if line else np.zeros(0, np.int64)
 
     def run(self, x: np.ndarray, weights: np.ndarray, init: np.ndarray, out: np.ndarray) -> None:
         """Write the correlation of `x` with `weights`, begun from `init`, into `out`."""
-        conv_depthwise.depthwise(x, weights, init, *self.where, self.lanes, out)
+        conv_depthwise.depthwise(x, weights, init, *self.where, self.lanes, self.masks, out)
 
     def planned(self) -> tuple[Any, list[int], int]:
         """Return what a plan needs, as `Direct.planned`."""
-        return window.depthwise, [*self.where, self.lanes], 0
+        return window.depthwise, [*self.where, self.lanes, *self.masks.tolist()], 0
 
 
 class Winograd:
@@ -166,7 +170,7 @@ def choose(
     """Return the method that is fastest for the shape: `channels` in and `rows` out of each of `groups`."""
     three = all(o == tuple(range(o[0], o[0] + 3)) for o in offsets)
     if three and groups > 1 and channels == 1 and stride in ((1, 1), (2, 2)):
-        return Depthwise(offsets, stride, dtype)
+        return Depthwise(out, offsets, stride, dtype)
     if rows < ROWS:
         return Direct(out, groups, channels, rows, offsets, stride, dtype)
     packed = Packed(images, out, groups, channels, rows, offsets, stride, dtype)

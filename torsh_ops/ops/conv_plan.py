@@ -199,6 +199,15 @@ def depthwise_weight_gradient(
     return plan, layout.plane
 
 
+def neighbours(size: Pair, lanes: int) -> np.ndarray:
+    """Which of the nine neighbours of each pixel lie in the image: bits of the lanes, for each vector and neighbour."""
+    rows, columns = (i.ravel() for i in np.indices(size))
+    rows, columns = (np.append(i, np.full(-i.size % lanes, -2)).reshape(-1, 1, lanes) for i in (rows, columns))
+    row, column = (i.reshape(1, 9, 1) - 1 for i in np.indices((3, 3)))
+    inside = (rows + row >= 0) & (rows + row < size[0]) & (columns + column >= 0) & (columns + column < size[1])
+    return (inside << np.arange(lanes)).sum(-1).ravel()
+
+
 def winograd(images: int, out: Pair, channels: int, rows: int, offset: Pair, stride: int) -> tuple[Pieces, list[int]]:
     """Cut a 3x3 correlation, ``offset`` its first row and column, into blocks.
 
