@@ -201,8 +201,9 @@ def depthwise_weight_gradient(
 
 def neighbours(size: Pair, lanes: int) -> np.ndarray:
     """Which of the nine neighbours of each pixel lie in the image: bits of the lanes, for each vector and neighbour."""
-    rows, columns = (i.ravel() for i in np.indices(size))
-    rows, columns = (np.append(i, np.full(-i.size % lanes, -2)).reshape(-1, 1, lanes) for i in (rows, columns))
+    rows, columns = (
+        np.append(i, np.full(-i.size % lanes, -2)).reshape(-1, 1, lanes) for i in np.indices(size).reshape(2, -1)
+    )
     row, column = (i.reshape(1, 9, 1) - 1 for i in np.indices((3, 3)))
     inside = (rows + row >= 0) & (rows + row < size[0]) & (columns + column >= 0) & (columns + column < size[1])
     return (inside << np.arange(lanes)).sum(-1).ravel()
