@@ -183,7 +183,7 @@ def choose(
         winograd = Winograd(images, out, channels, rows, (offsets[0][0], offsets[1][0]), stride[0])
         # A tenth less than it seems to gain is what it costs in rounding errors and cache misses; the copies of a
         # strided image, which nothing counts, cost the others more.
-        if winograd.cycles < (0.9 if stride == (1, 1) else 1.05) * method.cycles:
+        if winograd.cycles < (0.9 if stride == (1, 1) else 1.15) * method.cycles:
             return winograd
     return method
 
