@@ -1,7 +1,6 @@
 """Matrix products by register tiles: small ones straight from the operands, others out of packed blocks.
 
-Operands are read through their strides, so a transposed left one costs nothing and a transposed right one is turned
-while it is packed.
+A transposed right operand is turned while it is packed.
 """
 
 from numba import njit
@@ -48,25 +47,18 @@ def pack_rows(b, b_at, b_row, columns, depth, out, step):
 
 
 @njit(**SERIAL)
-def _pack_strip(a, a_at, a_row, a_col, rows, depth, out):
-    """Bring rows of the left operand together; returns the distances of rows and columns there."""
-    if a_col == 1:
-        for i in range(rows):
-            source, target = span(a, a_at + i * a_row, depth), span(out, i * (DEPTH + _APART), depth)
-            for k in range(depth):
-                target[k] = source[k]
-        return DEPTH + _APART, 1
-    for k in range(depth):
-        source, target = a_at + k * a_col, k * ROWS
-        for i in range(rows):
-            out[target + i] = a[source + i * a_row]
-    return 1, ROWS
+def _pack_strip(a, a_at, a_row, rows, depth, out):
+    """Bring rows of the left operand together, DEPTH + _APART apart."""
+    for i in range(rows):
+        source, target = span(a, a_at + i * a_row, depth), span(out, i * (DEPTH + _APART), depth)
+        for k in range(depth):
+            target[k] = source[k]
 
 
 @njit(**SERIAL)
 def _by_tile(a, b, c, numbers, out):
     """``c = begin + a @ b`` of up to DEPTH columns of `a`, a tile's width of `b` at a time; `begin` is an address."""
-    a_at, a_row, a_col, b_at, b_row, b_col, c_at, c_row, m, n, depth, begin, begin_row, begin_col = numbers
+    a_at, a_row, b_at, b_row, b_col, c_at, c_row, m, n, depth, begin, begin_row, begin_col = numbers
     size, tile = c.itemsize, _tile_columns(c.itemsize)
     strips = -(-m // ROWS)
     few = m // strips
@@ -88,7 +80,7 @@ def _by_tile(a, b, c, numbers, out):
             ahead, ahead_step = (following + s * line, step) if s < VECTORS else (out.ctypes.data, 0)
             lined_tile(
                 (c,),
-                (left, a_row, a_col, out.ctypes.data, tile, result, c_row, depth, columns, ahead, ahead_step,
+                (left, a_row, 1, out.ctypes.data, tile, result, c_row, depth, columns, ahead, ahead_step,
                  start, begin_row, rows * c_row, rows),
             )  # fmt: skip
             left += rows * a_row * size
@@ -100,7 +92,7 @@ def _by_tile(a, b, c, numbers, out):
 @njit(**SERIAL)
 def _by_block(a, b, c, numbers, out):
     """`_by_tile` of up to WIDTH columns of `b` at a time."""
-    a_at, a_row, a_col, b_at, b_row, b_col, c_at, c_row, m, n, depth, begin, begin_row, begin_col = numbers
+    a_at, a_row, b_at, b_row, b_col, c_at, c_row, m, n, depth, begin, begin_row, begin_col = numbers
     size, tile = c.itemsize, _tile_columns(c.itemsize)
     packed, block = span(out, 0, _LEFT_ROOM), span(out, _LEFT_ROOM, out.size - _LEFT_ROOM)
     step = depth * tile + _APART
@@ -114,13 +106,13 @@ def _by_block(a, b, c, numbers, out):
     row = 0
     for s in range(strips):
         rows = few + 1 if s < more else few
-        left_row, left_col = _pack_strip(a, a_at + row * a_row, a_row, a_col, rows, depth, packed)
+        _pack_strip(a, a_at + row * a_row, a_row, rows, depth, packed)
         right, result = block.ctypes.data, c.ctypes.data + (c_at + row * c_row) * size
         start = begin + row * begin_row * size
         for j in range(0, n, tile):
             lined_tile(
                 (c,),
-                (packed.ctypes.data, left_row, left_col, right, tile, result, c_row, depth, n - j, right, 0,
+                (packed.ctypes.data, DEPTH + _APART, 1, right, tile, result, c_row, depth, n - j, right, 0,
                  start, begin_row, tile, rows),
             )  # fmt: skip
             right += step * size
@@ -134,11 +126,11 @@ def product(a, b, c, strides, m, n, depth, start, start_strides, room):
     """``c = start + a @ b`` for each pair of matrices of a batch; `m` and `depth` are at least FEWEST_ROWS and 1.
 
     Arrays are flat and begin at the first element; `strides` has the number of matrices, then the distances of
-    matrices, rows and columns of `a` and of `b`, and of matrices and rows of `c`. Columns or rows of `b` are 1 apart.
-    `start_strides` are the distances of matrices, rows and columns of `start`, which may be `c`; of columns 1, or 0
-    where it is a tile's width of zeros. `room` has the elements that `room_of` says.
+    matrices, rows and columns of `a` and of `b`, and of matrices and rows of `c`. Columns of `a` are 1 apart, and
+    columns or rows of `b`. `start_strides` are the distances of matrices, rows and columns of `start`, which may be
+    `c`; of columns 1, or 0 where it is a tile's width of zeros. `room` has the elements that `room_of` says.
     """
-    batch, a_next, a_row, a_col, b_next, b_row, b_col, c_next, c_row = strides
+    batch, a_next, a_row, _, b_next, b_row, b_col, c_next, c_row = strides
     start_next, start_row, start_col = start_strides
     size, large = c.itemsize, _is_large(m, n, depth, c.itemsize)
     width = WIDTH if large else n
@@ -151,13 +143,13 @@ def product(a, b, c, strides, m, n, depth, start, start_strides, room):
             for j in range(0, n, width):
                 for q in range(bands):
                     row, end = m * q // bands, m * (q + 1) // bands
-                    left_at, right_at = i * a_next + row * a_row + k * a_col, i * b_next + k * b_row + j * b_col
+                    left_at, right_at = i * a_next + row * a_row + k, i * b_next + k * b_row + j * b_col
                     c_at, begin_row, begin_col = i * c_next + row * c_row + j, start_row, start_col
                     begin = start.ctypes.data + (i * start_next + row * start_row + j * start_col) * size
                     if k:
                         begin, begin_row, begin_col = c.ctypes.data + c_at * size, c_row, 1
                     numbers = (
-                        left_at, a_row, a_col, right_at, b_row, b_col, c_at, c_row,
+                        left_at, a_row, right_at, b_row, b_col, c_at, c_row,
                         end - row, min(width, n - j), deep, begin, begin_row, begin_col,
                     )  # fmt: skip
                     if large:
