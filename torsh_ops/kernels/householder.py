@@ -136,7 +136,7 @@ def _take_vectors(w, at, row, rows, count, v):
 
 
 @njit(**SERIAL)
-def _make_factor(v, rows, count, taus, tau_at, t, scale):
+def block_factor(v, rows, count, taus, tau_at, t, scale):
     """T of ``H1 H2 ... = I - V T V'``, BLOCK apart."""
     tile, size = np.intp(VECTORS * lanes_of(v)), v.itemsize
     left, out, one, apart, none = address_of(v), address_of(t), np.intp(1), np.intp(BLOCK), np.intp(0)
@@ -158,7 +158,7 @@ def _make_factor(v, rows, count, taus, tau_at, t, scale):
 
 
 @njit(**SERIAL)
-def _apply(v, rows, count, t, turned, c, at, row, columns, w, scale):
+def apply_block(v, rows, count, t, turned, c, at, row, columns, w, scale):
     """``C -= V T V' C`` of `rows` rows and `columns` columns of `c`, with T transposed when `turned` is 1."""
     tile, size = np.intp(VECTORS * lanes_of(c)), c.itemsize
     vectors, factor, target = address_of(v), address_of(t), address_of(c) + at * size
@@ -247,8 +247,8 @@ def qr(a, q, r, room):
             if count > _FEW:
                 own = span(t, j * BLOCK, BLOCK * BLOCK)
                 _take_vectors(w, at, row, m - j, some, v)
-                _make_factor(v, m - j, some, taus, j, own, scale)
-                _apply(v, m - j, some, own, np.intp(1), w, at + some, row, n - j - some, products, scale)
+                block_factor(v, m - j, some, taus, j, own, scale)
+                apply_block(v, m - j, some, own, np.intp(1), w, at + some, row, n - j - some, products, scale)
         _take_r(w, 0, row, r[i])
         if columns == 0:
             continue
@@ -263,7 +263,7 @@ def qr(a, q, r, room):
                 own = span(t, j * BLOCK, BLOCK * BLOCK)
                 _clear(w, at + some, row, some, columns - j - some)
                 _take_vectors(w, at, row, m - j, some, v)
-                _apply(v, m - j, some, own, np.intp(0), w, at + some, row, columns - j - some, products, scale)
+                apply_block(v, m - j, some, own, np.intp(0), w, at + some, row, columns - j - some, products, scale)
             _expand(w, at, row, m - j, inside, some, taus, j, sums)
         for j in range(m):
             source, target = span(w, j * row, columns), span(q, (i * m + j) * columns, columns)

@@ -20,7 +20,7 @@ _PRECISIONS = {types.float32: "s", types.float64: "d", types.complex64: "c", typ
 
 # LAPACK's letters.
 LOWER, UPPER, PLAIN, TRANSPOSED, NONE, VECTORS, ALL, THIN = map(ord, "LUNTNVAS")
-RIGHT, UNIT = map(ord, "RU")
+RIGHT, UNIT, WHOLE = map(ord, "RUI")
 # Rows of a triangle that OpenBLAS solves itself; what is left of larger ones is matrix products.
 BLOCK = 64
 
@@ -64,6 +64,7 @@ _gelqf = _routine("gelqf", 0)
 _orglq = _routine("orglq", 0)
 _gesdd = _routine("gesdd", 1)
 _syevd = _routine("syevd", 2)
+_stedc = _routine("stedc", 1)
 _geev = _routine("geev", 2)
 _gelsy = _routine("gelsy", 0)
 _gelsd = _routine("gelsd", 0)
@@ -148,11 +149,18 @@ def svd(a, job, s, u, vh, work, iwork, info):
 
 
 @njit(**SERIAL)
-def eigh(a, job, triangle, w, work, iwork, info):
-    """Eigenvalues of each symmetric matrix, ascending; with `job` VECTORS the rows of `a` become the eigenvectors."""
+def eigvalsh(a, triangle, w, work, iwork, info):
+    """Eigenvalues of each symmetric matrix, ascending; the matrix is overwritten."""
     n = a.shape[1]
     for i in range(a.shape[0]):
-        _syevd((job, triangle, n, a[i], n, w[i], work, work.size, iwork, iwork.size, info[i : i + 1]))
+        _syevd((NONE, triangle, n, a[i], n, w[i], work, work.size, iwork, iwork.size, info[i : i + 1]))
+
+
+@njit(**SERIAL)
+def tridiagonal(d, e, vectors, work, iwork, info):
+    """Eigenvalues of a tridiagonal matrix in `d`, ascending; the rows of `vectors` become its eigenvectors."""
+    n = d.size
+    _stedc((WHOLE, n, d, e, vectors, n, work, work.size, iwork, iwork.size, info))
 
 
 @njit(**SERIAL)

@@ -16,6 +16,7 @@ from torsh_ops.kernels.vector import FORCED, SERIAL
 
 # Sums kept side by side, so that an addition does not wait for the one before.
 _SUMS = 4
+WIDE = 4
 
 
 def _pointers(e: Emitter, *names: str) -> None:
@@ -44,23 +45,26 @@ def _loop(e: Emitter, first: Any, last: Any, step: int, carried: list[Any], body
     return phis
 
 
-def _emit_sum(e: Emitter) -> None:
+def _emit_sum(e: Emitter, vectors: int = 1) -> None:
     _pointers(e, "x", "factors", "out")
     b, a = e.builder, e.args
 
-    def product(i: Any, further: int, total: Any) -> Any:
+    def products(i: Any, further: int, totals: list[Any]) -> list[Any]:
         row = b.add(i, INT64(further)) if further else i
-        factor = e.splat(e.load(a["factors"], b.mul(row, a["factor_row"])))
-        return e.add_product(factor, e.load_vector(a["x"], b.mul(row, a["row"])), total)
+        factor, place = e.splat(e.load(a["factors"], b.mul(row, a["factor_row"]))), b.mul(row, a["row"])
+        return [e.add_product(factor, e.load_vector(a["x"], place, e.width * n), t) for n, t in enumerate(totals)]
+
+    def body(i: Any, sums: list[Any]) -> list[Any]:
+        return [t for n in range(_SUMS) for t in products(i, n, sums[n * vectors : (n + 1) * vectors])]
 
     whole = b.and_(a["rows"], INT64(-_SUMS))
-    sums = _loop(
-        e, INT64(0), whole, _SUMS, [e.zeros()] * _SUMS, lambda i, s: [product(i, n, v) for n, v in enumerate(s)]
-    )
-    while len(sums) > 1:
-        sums = [b.fadd(x, y) for x, y in zip(sums[::2], sums[1::2], strict=True)]
-    (total,) = _loop(e, whole, a["rows"], 1, sums, lambda i, s: [product(i, 0, s[0])])
-    e.store_vector(total, a["out"])
+    sums = _loop(e, INT64(0), whole, _SUMS, [e.zeros()] * (_SUMS * vectors), body)
+    while len(sums) > vectors:
+        half = len(sums) // 2
+        sums = [b.fadd(x, y) for x, y in zip(sums[:half], sums[half:], strict=True)]
+    sums = _loop(e, whole, a["rows"], 1, sums, lambda i, s: products(i, 0, s))
+    for n, total in enumerate(sums):
+        e.store_vector(total, a["out"], e.width * n)
 
 
 def _emit_add(e: Emitter) -> None:
@@ -96,6 +100,8 @@ def _emit_rotation(e: Emitter) -> None:
 
 # ``out = factors @ x``, one vector of it.
 sum_rows = kernel_intrinsic("like", "x row factors factor_row rows out", _emit_sum)
+# The same of WIDE vectors: rows are then read in longer runs.
+sum_wide_rows = kernel_intrinsic("like", "x row factors factor_row rows out", lambda e: _emit_sum(e, WIDE))
 # ``x += outer(factors * scale, multiple)``, one vector wide; the column in `lane` (-1: none), which may be that of the
 # factors, counts as 0 before.
 add_multiples = kernel_intrinsic("like", "x row factors factor_row rows scale multiple lane", _emit_add)

@@ -19,7 +19,8 @@ _MOST = 30
 
 
 @njit(**REORDER)
-def _dot(x, y):
+def dot(x, y):
+    """The inner product."""
     total = x.dtype.type(0)
     for i in range(x.size):
         total += x[i] * y[i]
@@ -27,7 +28,7 @@ def _dot(x, y):
 
 
 @njit(**SERIAL)
-def _enter(a, w, row, lower):
+def enter(a, w, row, lower):
     """Make both triangles of one; returns what they were multiplied by, 0 where an element is no finite number."""
     n, zero = a.shape[0], a.dtype.type(0)
     largest, sound = zero, zero
@@ -55,27 +56,35 @@ def _enter(a, w, row, lower):
 
 
 @njit(**SERIAL)
+def reflect_row(w, row, n, j, d, e, taus):
+    """Replace row j, from its place j + 1 on, by the vector that makes a multiple of the first unit vector of it."""
+    least, start = np.finfo(w.dtype).tiny / np.finfo(w.dtype).eps, j * row
+    rest, first = span(w, start + j + 2, n - j - 2), w[start + j + 1]
+    d[j], e[j], taus[j] = w[start + j], first, 0
+    square = dot(rest, rest)
+    if not square > least:
+        return
+    length = sqrt(first * first + square)
+    last = -length if first >= 0 else length
+    apart = first - last
+    e[j], taus[j] = last, -apart / last
+    w[start + j + 1] = 1
+    for k in range(rest.size):
+        rest[k] /= apart
+
+
+@njit(**SERIAL)
 def _tridiagonal(w, row, n, d, e, taus, v, p, minus):
     """Reduce to a diagonal and its neighbour; row j keeps the vector of reflection j, from its place j + 1 on."""
-    lanes, size, base = lanes_of(w), w.itemsize, w.ctypes.data
-    least, half = np.finfo(w.dtype).tiny / np.finfo(w.dtype).eps, w.dtype.type(0.5)
+    lanes, size, base, half = lanes_of(w), w.itemsize, w.ctypes.data, w.dtype.type(0.5)
     for k in range(row):
         v[k], p[k] = 0, 0
     for j in range(n - 1):
         start, left = j * row, n - j - 1
-        rest, first = span(w, start + j + 2, left - 1), w[start + j + 1]
-        d[j], e[j], taus[j] = w[start + j], first, 0
-        square = _dot(rest, rest)
-        if not square > least:
+        reflect_row(w, row, n, j, d, e, taus)
+        tau = taus[j]
+        if tau == 0:
             continue
-        length = sqrt(first * first + square)
-        last = -length if first >= 0 else length
-        apart = first - last
-        tau = -apart / last
-        e[j], taus[j] = last, tau
-        w[start + j + 1] = 1
-        for k in range(left - 1):
-            rest[k] /= apart
         mine, own, known = span(w, start + j + 1, left), span(v, j + 1, left), span(p, j + 1, left)
         for k in range(left):
             own[k] = mine[k]
@@ -88,7 +97,7 @@ def _tridiagonal(w, row, n, d, e, taus, v, p, minus):
             p[k] = 0
         for k in range(left):
             known[k] *= tau
-        shift = half * tau * _dot(known, own)
+        shift = half * tau * dot(known, own)
         for k in range(left):
             known[k] -= shift * own[k]
         for c in range((j + 1) // lanes * lanes * size, n * size, lanes * size):
@@ -210,7 +219,7 @@ def eigh(a, lower, values, vectors, info, order, wide, room):
     minus = signs.ctypes.data
     d, e, bad = span(wide, 0, n), span(wide, n, n), -1
     for i in range(batch):
-        factor = _enter(a[i], w, row, lower)
+        factor = enter(a[i], w, row, lower)
         info[i] = -1 if factor == 0 else 0
         if factor != 0:
             _tridiagonal(w, row, n, d, e, taus, v, p, minus)

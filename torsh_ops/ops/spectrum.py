@@ -1,5 +1,6 @@
 """Singular values, eigenvalues and their vectors by LAPACK, of any number of matrices at once."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,6 +10,7 @@ from torsh_ops.autograd import record
 from torsh_ops.errors import ArgumentError
 from torsh_ops.kernels import lapack as lk
 from torsh_ops.kernels import symmetric as sk
+from torsh_ops.kernels import tridiagonal as tk
 from torsh_ops.ops.dispatch import contiguous_array
 from torsh_ops.ops.factor import PANEL, Part, records
 from torsh_ops.ops.matrices import alone, batch_of, check, check_finite, codes, fail, first_bad, owned, work_of
@@ -109,13 +111,22 @@ def _is_lower(op: Any, UPLO: str) -> bool:
     return UPLO.upper() == "L"
 
 
-def _eigh(op: Any, A: Tensor, UPLO: str, job: int) -> tuple[np.ndarray, np.ndarray]:
+def _eigh(op: Any, A: Tensor, UPLO: str, vectors: bool) -> tuple[np.ndarray, np.ndarray]:
     lower = _is_lower(op, UPLO)
     check_finite(op, check(op, A, square=True)._array)
-    n, lead = A.shape[-1], A.shape[:-2]
-    info = codes(batch_of(A._array))
-    few = job == lk.VECTORS and n <= _FEW_ROWS
-    w, v = (_small_eigh if few else _large_eigh)(A, lower, job, info)
+    n, lead, info = A.shape[-1], A.shape[:-2], codes(batch_of(A._array))
+    a = contiguous_array(A).reshape(len(info), n, n)
+    w = memory.empty((len(a), n), a.dtype)
+    v = memory.empty(a.shape if vectors else (0, 0, 0), a.dtype)
+    if a.size and vectors:
+        run = _few_vectors(lower, n) if n <= _FEW_ROWS else _vectors(lower, n)
+        threads.rowwise(run, a.size * n // 8, len(a), a, w, v, info)
+    elif a.size:
+        size, triangle = (2 + PANEL) * n + 1, lk.UPPER if lower else lk.LOWER
+        threads.rowwise(
+            lambda a, w, i: lk.eigvalsh(a, triangle, w, work_of(size, a), np.empty(1, np.int32), i),
+            a.size * n // 8, len(a), owned(a), w, info,
+        )  # fmt: skip
     code, place = first_bad(info, lead)
     if code:
         fail(
@@ -123,39 +134,26 @@ def _eigh(op: Any, A: Tensor, UPLO: str, job: int) -> tuple[np.ndarray, np.ndarr
             "The algorithm failed to converge because the input matrix is ill-conditioned or has too many repeated "
             f"eigenvalues (error code: {code}).",
         )  # fmt: skip
-    return w.reshape(*lead, n), v.reshape(A.shape)
+    return w.reshape(*lead, n), v.reshape(A.shape) if vectors else v
 
 
-def _small_eigh(A: Tensor, lower: bool, _job: int, info: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    a = contiguous_array(A).reshape(len(info), *A.shape[-2:])
-    n = a.shape[-1]
-    w, v = memory.empty((len(a), n), a.dtype), memory.empty(a.shape, a.dtype)
-
+def _few_vectors(lower: bool, n: int) -> Callable[..., None]:
     def run(a: np.ndarray, w: np.ndarray, v: np.ndarray, info: np.ndarray) -> None:
         sk.eigh(a, lower, w, v, info, np.empty(n, np.int64), np.empty(2 * n), work_of(sk.room_of(n, a), a))
 
-    if a.size:
-        threads.rowwise(run, a.size * n // 8, len(a), a, w, v, info)
-    return w, v
+    return run
 
 
-def _large_eigh(A: Tensor, lower: bool, job: int, info: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    a = owned(A._array)
-    n = a.shape[-1]
-    w = memory.empty((len(a), n), a.dtype)
-    triangle = lk.UPPER if lower else lk.LOWER
-    size, integers = (1 + 6 * n + 2 * n * n, 3 + 5 * n) if job == lk.VECTORS else ((2 + PANEL) * n + 1, 1)
+def _vectors(lower: bool, n: int) -> Callable[..., None]:
+    def run(a: np.ndarray, w: np.ndarray, v: np.ndarray, info: np.ndarray) -> None:
+        work, integers = work_of(1 + 4 * n + n * n, a), np.empty(3 + 5 * n, np.int32)
+        tk.eigh(a, lower, w, v, info, work_of(n, a), work, integers, work_of(tk.room_of(n, a), a))
 
-    def run(a: np.ndarray, w: np.ndarray, info: np.ndarray) -> None:
-        lk.eigh(a, job, triangle, w, work_of(size, a), np.empty(integers, np.int32), info)
-
-    if a.size:
-        threads.rowwise(run, a.size * n // 8, len(a), a, w, info)
-    return w, a.swapaxes(-1, -2)
+    return run
 
 
 def _plan_eigh(A: Tensor, UPLO: str = "L") -> Plan | None:
-    """What `_small_eigh` does; the kernel looks for non-finite elements itself."""
+    """What few rows need; the kernel looks for non-finite elements itself."""
     a = check(eigh, A, square=True)._array
     n = a.shape[-1]
     if n > _FEW_ROWS or not alone(a, a.size * n // 8):
@@ -175,7 +173,7 @@ def eigh(A: Tensor, UPLO: str = "L") -> Eigen:
 
     The triangle `UPLO` names is read. Raises LinAlgError without convergence.
     """
-    w, v = _eigh(eigh, A, UPLO, lk.VECTORS)
+    w, v = _eigh(eigh, A, UPLO, True)
     known = (A, UPLO, w, v)
     return Eigen(record(EIGH_VALUES, Tensor(w), known), record(EIGH_VECTORS, Tensor(v), known))
 
@@ -184,7 +182,7 @@ def eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor:
     """Eigenvalues of symmetric (..., n, n) matrices, ascending."""
     if records(A):
         return eigh(A, UPLO).eigenvalues
-    return Tensor(_eigh(eigvalsh, A, UPLO, lk.NONE)[0])
+    return Tensor(_eigh(eigvalsh, A, UPLO, False)[0])
 
 
 def _eig(op: Any, A: Tensor, job: int) -> tuple[np.ndarray, np.ndarray]:
