@@ -197,3 +197,19 @@ def test_symmetric_matrices_of_no_numbers_raise_by_every_way_of_calling(dtype):
         for _ in range(3):
             with pytest.raises(la.LinAlgError, match="non-finite"):
                 la.eigh(t(a))
+
+
+def test_cholesky_by_every_way_of_calling(dtype):
+    x = made((3, 40, 40), dtype)
+    a = x @ x.swapaxes(-1, -2) + 40 * np.eye(40, dtype=dtype)
+    low = thrice(la.cholesky, np.tril(a))
+    up = thrice(lambda m: la.cholesky(m, upper=True), np.triu(a))
+    assert np.array_equal(np.tril(low), low) and np.array_equal(np.triu(up), up)
+    for factor in (low, up.swapaxes(-1, -2)):
+        wide = factor.astype("f8")
+        assert np.abs(wide @ wide.swapaxes(-1, -2) - a).max() <= 20 * eps(a) * np.abs(a).max()
+    a[2, 7, 7] = -1
+    for _ in range(3):
+        with pytest.raises(la.LinAlgError, match=r"Batch element 2.*order 8 is not positive-definite"):
+            la.cholesky(t(a))
+    assert la.cholesky_ex(t(a)).info.tolist() == [0, 0, 8]

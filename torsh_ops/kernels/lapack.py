@@ -12,7 +12,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from torsh_ops.kernels import blas
-from torsh_ops.kernels.vector import SERIAL
+from torsh_ops.kernels.vector import SERIAL, span
 
 _INT32, _INT64, _BYTE = ir.IntType(32), ir.IntType(64), ir.IntType(8)
 
@@ -110,16 +110,25 @@ def substitute(a, upper, transposed, unit, b):
 
 
 @njit(**SERIAL)
-def cholesky(a, upper, info):
-    """Replace each symmetric matrix by its factor: L, or U when `upper`; the other triangle becomes 0."""
-    n = a.shape[1]
+def cholesky(a, upper, out, info):
+    """The factor of each symmetric matrix: L, or U when `upper`; the other triangle becomes 0.
+
+    -1, or the first matrix whose `info` is not 0.
+    """
+    n, bad = a.shape[1], -1
     for i in range(a.shape[0]):
-        _potrf((LOWER if upper else UPPER, n, a[i], n, info[i : i + 1]))
+        source, target = span(a, i * n * n, n * n), span(out, i * n * n, n * n)
+        for j in range(n * n):
+            target[j] = source[j]
+        _potrf((LOWER if upper else UPPER, n, out[i], n, info[i : i + 1]))
+        if info[i] != 0 and bad < 0:
+            bad = i
         for row in range(n):
-            if upper:
-                a[i, row, :row] = 0
-            else:
-                a[i, row, row + 1 :] = 0
+            first, last = (0, row) if upper else (row + 1, n)
+            line = span(out, (i * n + row) * n + first, last - first)
+            for j in range(line.size):
+                line[j] = 0
+    return bad
 
 
 @njit(**SERIAL)

@@ -85,13 +85,26 @@ def records(*tensors: Tensor) -> bool:
 
 
 def _cholesky(A: Tensor, upper: bool) -> tuple[np.ndarray, np.ndarray]:
-    a, info = owned(A._array), codes(batch_of(A._array))
+    x = contiguous_array(A)
+    a, info = x.reshape(batch_of(x), *x.shape[-2:]), codes(batch_of(x))
+    result = memory.empty(a.shape, a.dtype)
     if a.size:
         work = a.size * a.shape[-1] // 64
-        threads.rowwise(lambda a, info: lk.cholesky(a, upper, info), work, len(a), a, info)
-    return a.reshape(A.shape), info
+        threads.rowwise(lambda a, out, info: lk.cholesky(a, upper, out, info), work, len(a), a, result, info)
+    return result.reshape(A.shape), info
 
 
+def _plan_cholesky(A: Tensor, *, upper: bool = False) -> Plan | None:
+    a = check(cholesky, A, square=True)._array
+    n, batch = a.shape[-1], batch_of(a)
+    if not alone(a, a.size * n // 64):
+        return None
+    result, info, shape = New(a.shape, a.dtype), New((batch,), np.dtype(np.int32)), (batch, n, n)
+    step = Step(lk.cholesky, seen(A, shape), bool(upper), seen(result, shape), info, checked=True)
+    return Plan(result, [step], room=[info])
+
+
+@planned(_plan_cholesky)
 def cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
     """Factor symmetric positive-definite (..., n, n) matrices: L with ``L @ L.mT == A``, or U with ``U.mT @ U``.
 
