@@ -1,6 +1,9 @@
-"""The built-in functions that stand before the operators must do what the Python functions behind them do."""
+"""The compiled functions that stand before the operators must do what the Python functions behind them do."""
 
+import copy
 import inspect
+import pickle
+import pydoc
 import subprocess
 import sys
 import threading
@@ -305,10 +308,31 @@ def test_nothing_is_kept():
 
 
 def test_they_look_like_the_functions_they_stand_for():
-    assert inspect.isbuiltin(torsh_ops.add)
-    assert str(inspect.signature(torsh_ops.add)) == "(input, other, *, alpha=1, out=None)"
-    assert torsh_ops.add.__name__ == "add"
+    add = torsh_ops.add
+    assert inspect.isroutine(add) and callable(add)
+    assert inspect.signature(add) == inspect.signature(add.__wrapped__)
+    assert list(inspect.signature(add).parameters) == ["input", "other", "alpha", "out"]
+    assert (add.__name__, add.__qualname__, add.__module__) == ("add", "add", "torsh_ops.ops.elementwise")
+    assert repr(add) == "<operator add>"
     assert torsh_ops.softmax.__doc__.startswith("Softmax along `dim`")
+    assert "add(input:" in pydoc.render_doc(add, renderer=pydoc.plaintext)
+    assert pickle.loads(pickle.dumps(add)) is add and copy.deepcopy(add) is add
+
+
+def test_they_are_bound_as_methods_are():
+    x = torsh_ops.tensor([1.0, 4.0])
+    bound = x.sqrt
+    assert bound.__self__ is x and bound().tolist() == [1.0, 2.0] and bound == x.sqrt
+    assert torsh_ops.Tensor.sqrt is torsh_ops.sqrt and torsh_ops.Tensor.sqrt(x).tolist() == [1.0, 2.0]
+    given = {"min": 2.0}
+    assert x.clamp(**given).tolist() == [2.0, 4.0] and torsh_ops.add(*(x, x)).tolist() == [2.0, 8.0]
+
+    class Sub(torsh_ops.Tensor):
+        def sqrt(self):
+            return super().sqrt() + 1
+
+    assert Sub(x.numpy()).sqrt().tolist() == [2.0, 3.0]
+    assert (Sub(x.numpy())[1:] + 1).tolist() == [5.0]
 
 
 def test_they_are_the_same_keys_before_and_after_the_first_call():

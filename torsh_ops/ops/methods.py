@@ -33,7 +33,6 @@ from torsh_ops.ops import statistics as st
 from torsh_ops.ops import ternary as tn
 from torsh_ops.ops import views as vw
 from torsh_ops.ops.in_place import in_place
-from torsh_ops.ops.shortcut import as_method
 from torsh_ops.tensor import Tensor
 
 # Each has a tuple METHODS, attached under the functions' own names, and may have IN_PLACE, attached as `name_`, and
@@ -62,12 +61,12 @@ def attach() -> None:
     """Give Tensor its methods and operators."""
     for family in _FAMILIES:
         for op in family.METHODS:
-            setattr(Tensor, op.__name__, as_method(op))
+            setattr(Tensor, op.__name__, op)
         for op in getattr(family, "IN_PLACE", ()):
             setattr(Tensor, f"{op.__name__}_", in_place(op))
     for family in _FAMILIES:
         for name, op in getattr(family, "ALIASES", {}).items():
-            setattr(Tensor, name, as_method(op))
+            setattr(Tensor, name, op)
             if hasattr(Tensor, f"{op.__name__}_"):
                 setattr(Tensor, f"{name}_", in_place(op))
     named = {
@@ -93,4 +92,4 @@ def attach() -> None:
         "__getitem__": ix.getitem, "__setitem__": ix.setitem,
     }  # fmt: skip
     for name, function in named.items():
-        setattr(Tensor, name, as_method(function))
+        setattr(Tensor, name, function)

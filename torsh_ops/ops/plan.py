@@ -175,7 +175,7 @@ class _Maker:
         way = next((i for i in ways if self.kept[i] is None), ways[self.made % table.WAYS])
         before = self.kept[way]
         self.kept[way] = (found, keep, names)
-        self.words[way] = id(found)
+        self.words[way], self.words[table.LAST] = id(found), 0
         del before  # only now: the compiled function may be looking at it
         self.made += 1
         return found
@@ -241,9 +241,11 @@ class _Maker:
         return [found, len(words) <= team.FEW_WHOLES, *mailbox, len(patches) // 3, *patches]
 
 
-def planned(planner: Planner) -> Callable[[Function], Function]:
-    """Give an operator the short way by plans that `planner`, called with its arguments, returns; None for no plan."""
+def planned(planner: Planner, *, unless_contiguous: bool = False) -> Callable[[Function], Function]:
+    """Give an operator the short way by plans that `planner`, called with its arguments, returns; None for no plan.
+
+    Where it is for what is `unless_contiguous`, one contiguous tensor alone is its own result.
+    """
     maker = _Maker(planner)
-    return lambda function: shortcut.builtin_of(
-        function, table.planned, None, None, maker, METHOD=maker.words.ctypes.data
-    )
+    words = {"METHOD": maker.words.ctypes.data, "FROM_ROWS": unless_contiguous}
+    return lambda function: shortcut.operator_of(function, table.planned, None, None, maker, **words)

@@ -1,16 +1,16 @@
-"""The short way of an operator: a built-in function that serves the common case without running Python.
+"""The short way of an operator: a compiled function that serves the common case without running Python.
 
     @shortcut.binary(kernel)
     def add(input, other, *, alpha=1, out=None): ...
 
-makes `add` a C function compiled by `torsh_ops.kernels.call`: contiguous float tensors, or one and a number, of a size
-that one thread works on, go straight to the kernel (0.2 us where the way through Python takes 1.6). Every other call
-goes to the Python function below the decorator; so does every call on an interpreter whose objects the compiled code
-does not know. Importing compiles nothing: the first call of an operator brings the compiled function of its kind in.
+makes a call of `add` one of a C function compiled by `torsh_ops.kernels.call`: contiguous float tensors, or one and a
+number, of a size that one thread works on, go straight to the kernel (0.2 us where the way through Python takes 1.6).
+Every other call goes to the Python function below the decorator; so does every call on an interpreter whose objects
+the compiled code does not know. Importing compiles nothing: the first call of an operator brings the compiled function
+of its kind in.
 """
 
 import ctypes
-import inspect
 import platform
 import sys
 import sysconfig
@@ -37,11 +37,12 @@ from torsh_ops.kernels.call.objects import (
     ONE_DIM,
     VALUES,
 )
+from torsh_ops.ops.operator import ENTRY, operator_type
 from torsh_ops.tensor import Tensor
 
 __all__ = [
-    "BOUNDS", "CHOICE", "FILLING", "NO_DIM", "ONE_DIM", "as_method", "binary", "builtin_of", "compact", "getitem",
-    "lookup", "normalisation", "product", "reduction", "rows", "ternary", "unary", "view",
+    "BOUNDS", "CHOICE", "FILLING", "NO_DIM", "ONE_DIM", "binary", "getitem",
+    "lookup", "normalisation", "operator_of", "product", "reduction", "rows", "ternary", "unary", "view",
 ]  # fmt: skip
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -51,31 +52,15 @@ SUPPORTED = (
     and ctypes.sizeof(ctypes.c_void_p) == 8
     and not sysconfig.get_config_var("Py_GIL_DISABLED")
 )
-_FASTCALL_WITH_KEYWORDS = 0x0080 | 0x0002
 # Where functions stand in NumPy's C interface; the order is part of NumPy's binary interface.
 _NEW_FROM_DESCR, _SET_BASE_OBJECT = 94, 282
-# A C function's arguments and result: the carrier of the table, arguments, their count, names of the last of them.
+# A call's arguments and result: the operator, arguments, their count, names of the last of them.
 _ENTRY = types.intp(types.intp, types.intp, types.intp, types.intp)
 _REAL = (types.float32, types.float64)
 
 _api = ctypes.pythonapi
-_api.PyCFunction_NewEx.restype = ctypes.py_object
-_api.PyCFunction_NewEx.argtypes = (ctypes.c_void_p, ctypes.py_object, ctypes.py_object)
-_api.PyInstanceMethod_New.restype = ctypes.py_object
-_api.PyInstanceMethod_New.argtypes = (ctypes.py_object,)
 _api.PyCapsule_GetPointer.restype = ctypes.c_void_p
 _api.PyCapsule_GetPointer.argtypes = (ctypes.py_object, ctypes.c_char_p)
-
-
-class _MethodDef(ctypes.Structure):
-    """CPython's PyMethodDef."""
-
-    _fields_ = (
-        ("name", ctypes.c_char_p),
-        ("function", ctypes.c_void_p),
-        ("flags", ctypes.c_int),
-        ("doc", ctypes.c_char_p),
-    )
 
 
 class _Way(np.ndarray):
@@ -85,9 +70,7 @@ class _Way(np.ndarray):
     entry: Any
     signature: Callable[[int], tuple[Any, ...]]
     kernel: Any
-    inner: _MethodDef
-    outer: _MethodDef
-    builtin: Any
+    operator: Any
     fetcher: Any
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -95,7 +78,7 @@ class _Way(np.ndarray):
         if not SUPPORTED:
             return self.function(*args, **kwargs)
         _bring_in(self.entry)
-        return self.builtin(*args, **kwargs)
+        return self.operator(*args, **kwargs)
 
     def fetch(self, which: int) -> None:
         """Compile, or load, the kernel for one dtype and form; put its address into the table."""
@@ -111,41 +94,40 @@ _kept: list[Any] = []
 _compiled: dict[Any, Any] = {}
 
 
-def _address(function: Any) -> int:
-    return ctypes.cast(function, ctypes.c_void_p).value or 0
+_Operator = operator_type() if SUPPORTED else None
 
 
-def builtin_of(
-    function: Function, entry: Any, kernel: Any, signature: Any, fetch: Any = None, **words: int
-) -> Function:
-    """Make the built-in function that takes the short way of `entry`, with what its table says.
+def operator_of(
+    function: Function,
+    entry: Any,
+    kernel: Any,
+    signature: Any,
+    fetch: Any = None,
+    recorded_as: Any = (),
+    **words: int,
+) -> Any:
+    """Make the operator that takes the short way of `entry`, with what its table says.
 
-    `fetch` is called from there for what is missing: a kernel's address, unless another is given.
+    `fetch` is called from there for what is missing: a kernel's address, unless another is given. By form of the
+    operands it is `recorded_as` other operators, where these are given.
     """
+    if _Operator is None:
+        return function
     way = np.zeros(table.TABLE_SIZE, np.int64).view(_Way)
+    operator = _Operator()
     way.function, way.entry, way.kernel, way.signature = function, entry, kernel, signature
-    doc = f"{function.__name__}{_plain(inspect.signature(function))}\n--\n\n{inspect.getdoc(function)}"
-    # Until the compiled functions are in, a call goes on to `way`, and so to Python. Built-in functions hash by the
-    # address they jump to and operators are keys: so the outer one always jumps to the inner, whose address changes.
-    name, forward = function.__name__.encode(), _address(_api.PyObject_Vectorcall)
-    way.inner = _MethodDef(name, forward, _FASTCALL_WITH_KEYWORDS, None)
-    way.outer = _MethodDef(name, forward, _FASTCALL_WITH_KEYWORDS, doc.encode())
-    inner = _api.PyCFunction_NewEx(ctypes.addressof(way.inner), way, function.__module__)
-    builtin = _api.PyCFunction_NewEx(ctypes.addressof(way.outer), inner, function.__module__)
-    way.builtin, way.fetcher = builtin, fetch or way.fetch
+    way.operator, way.fetcher = operator, fetch or way.fetch
+    operator.way, operator.__wrapped__, operator.__doc__ = way, function, function.__doc__
+    operator.__name__, operator.__qualname__ = function.__name__, function.__qualname__
+    ctypes.c_ssize_t.from_address(id(operator) + table.OPERATOR_TABLE).value = way.ctypes.data
     way[table.SHARED] = _shared.ctypes.data
     way[table.PYTHON], way[table.FETCH] = id(function), id(way.fetcher)
-    way[table.RECORD_AS] = id(builtin)
+    for form in range(table.FORMS):
+        way[table.RECORD_AS + form] = id(recorded_as[form] if form < len(recorded_as) else operator)
     for word, value in words.items():
         way[getattr(table, word)] = value
     _ways.append(way)
-    return builtin
-
-
-def _plain(signature: inspect.Signature) -> str:
-    """Return the signature as built-in functions carry it: without annotations."""
-    bare = [p.replace(annotation=inspect.Parameter.empty) for p in signature.parameters.values()]
-    return str(signature.replace(parameters=bare, return_annotation=inspect.Signature.empty))
+    return operator
 
 
 def _slots(kind: Any) -> dict[str, int]:
@@ -175,7 +157,7 @@ def _bring_in(entry: Any) -> None:
         _compiled[entry] = cfunc(_ENTRY, cache=True)(entry)
     for way in _ways:
         if way.entry is entry:
-            way.inner.function = _compiled[entry].address
+            ctypes.c_ssize_t.from_address(id(way.operator) + ENTRY).value = _compiled[entry].address
 
 
 def _fill_shared_table() -> None:
@@ -209,11 +191,6 @@ if SUPPORTED:
     _fill_shared_table()
 
 
-def as_method(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return `function` as something that a class binds to its instances, which built-in functions are not."""
-    return _api.PyInstanceMethod_New(function) if inspect.isbuiltin(function) else function
-
-
 def _real_array(which: int) -> tuple[Any, int]:
     kind, form = divmod(which, table.FORMS)
     return types.Array(_REAL[kind], 1, "C"), form
@@ -234,7 +211,7 @@ def unary(kernel: Any, *, to_bool: bool = False, recorded: bool = True) -> Calla
         return array, _bool_or(array, to_bool)
 
     words = {"RESULT": table.BOOL if to_bool else 0} | ({} if recorded else {"RECORD_AS": 0})
-    return lambda function: builtin_of(function, pointwise.unary, kernel, signature, **words)
+    return lambda function: operator_of(function, pointwise.unary, kernel, signature, **words)
 
 
 def binary(kernel: Any, *, to_bool: bool = False, numbers: bool = True) -> Callable[[Function], Function]:
@@ -250,7 +227,7 @@ def binary(kernel: Any, *, to_bool: bool = False, numbers: bool = True) -> Calla
         return x, y, _bool_or(array, to_bool)
 
     result = table.BOOL if to_bool else 0
-    return lambda function: builtin_of(function, pointwise.binary, kernel, signature, RESULT=result, NUMBERS=numbers)
+    return lambda function: operator_of(function, pointwise.binary, kernel, signature, RESULT=result, NUMBERS=numbers)
 
 
 def reduction(
@@ -275,7 +252,7 @@ def reduction(
     words = {"RESULT": table.I64 if to_index else 0, "DIMS": dims, "POSITIONAL": positional}
     if not recorded:
         words["RECORD_AS"] = 0
-    return lambda function: builtin_of(function, by_rows.reduce, kernel, signature, **words)
+    return lambda function: operator_of(function, by_rows.reduce, kernel, signature, **words)
 
 
 def _arrays(which: int, ndim: int) -> Any:
@@ -284,7 +261,7 @@ def _arrays(which: int, ndim: int) -> Any:
 
 def rows(kernel: Any) -> Callable[[Function], Function]:
     """Give an operator of the rows along a `dim` the short way to `kernel(x, out)` of matrices."""
-    return lambda function: builtin_of(function, by_rows.rows, kernel, lambda which: (_arrays(which, 2),) * 2)
+    return lambda function: operator_of(function, by_rows.rows, kernel, lambda which: (_arrays(which, 2),) * 2)
 
 
 def normalisation(kernel: Any, *, biased: bool) -> Callable[[Function], Function]:
@@ -294,7 +271,7 @@ def normalisation(kernel: Any, *, biased: bool) -> Callable[[Function], Function
         matrix, vector = _arrays(which, 2), _arrays(which, 1)
         return matrix, *(vector,) * (1 + biased), types.float64, matrix, matrix
 
-    return lambda function: builtin_of(function, by_rows.normalise, kernel, signature, NUMBERS=biased)
+    return lambda function: operator_of(function, by_rows.normalise, kernel, signature, NUMBERS=biased)
 
 
 def product(
@@ -316,10 +293,7 @@ def product(
 
     def short(function: Function) -> Function:
         taken = sum(1 << form for form, kernel in enumerate(kernels) if kernel is not None)
-        builtin = builtin_of(function, products.product, kernels, signature, FORMS_TAKEN=taken)
-        for form in range(len(kernels)):
-            _ways[-1][table.RECORD_AS + form] = id(recorded_as[form] if recorded_as else builtin)
-        return builtin
+        return operator_of(function, products.product, kernels, signature, None, recorded_as, FORMS_TAKEN=taken)
 
     return short
 
@@ -342,7 +316,7 @@ def ternary(
     words = {"DIMS": kind, "NUMBERS": numbers}
     if not recorded:
         words["RECORD_AS"] = 0
-    return lambda function: builtin_of(function, pointwise.ternary, kernel, signature, **words)
+    return lambda function: operator_of(function, pointwise.ternary, kernel, signature, **words)
 
 
 def lookup(kernel: Any, *, selects: bool = False) -> Callable[[Function], Function]:
@@ -355,13 +329,13 @@ def lookup(kernel: Any, *, selects: bool = False) -> Callable[[Function], Functi
         values, index = _arrays(which, 1), types.Array(types.int64, 1, "C")
         return values, index, values, types.intp, types.intp, index
 
-    return lambda function: builtin_of(function, views.lookup, kernel, signature, DIMS=selects)
+    return lambda function: operator_of(function, views.lookup, kernel, signature, DIMS=selects)
 
 
 def _by_method(entry: Any, method: str, **words: int) -> Callable[[Function], Function]:
     name = sys.intern(method)
     _kept.append(name)
-    return lambda function: builtin_of(function, entry, None, None, METHOD=id(name), **words)
+    return lambda function: operator_of(function, entry, None, None, METHOD=id(name), **words)
 
 
 def view(method: str, *, from_rows: bool = False) -> Callable[[Function], Function]:
@@ -372,11 +346,6 @@ def view(method: str, *, from_rows: bool = False) -> Callable[[Function], Functi
     return _by_method(views.view, method, FROM_ROWS=from_rows)
 
 
-def compact(function: Function) -> Function:
-    """Give an operator that copies what is not contiguous the short way for what is."""
-    return builtin_of(function, views.compact, None, None)
-
-
 def getitem(function: Function) -> Function:
     """Give indexing the short way for keys that NumPy takes as a view."""
-    return builtin_of(function, views.getitem, None, None)
+    return operator_of(function, views.getitem, None, None)

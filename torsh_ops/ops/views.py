@@ -231,8 +231,7 @@ def _plan_contiguous(input: Tensor) -> Plan | None:
     return Plan(out, [Step(kernel, Seen(input, x.shape, real, x.strides), Seen(out, y.shape, real, y.strides))])
 
 
-@shortcut.compact
-@planned(_plan_contiguous)
+@planned(_plan_contiguous, unless_contiguous=True)
 def contiguous(input: Tensor) -> Tensor:
     """`input` itself when its elements lie in order, else a copy in which they do."""
     array = array_of(contiguous, input)

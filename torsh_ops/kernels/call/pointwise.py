@@ -11,6 +11,7 @@ from torsh_ops.kernels.call.objects import (
     BOTH,
     BOUNDS,
     CHOICE,
+    COUNTED,
     DIMS,
     FILLING,
     FORMS,
@@ -20,6 +21,7 @@ from torsh_ops.kernels.call.objects import (
     MIN,
     NONE,
     NUMBERS,
+    OPERATOR_TABLE,
     RECORD_AS,
     RIGHT,
     SHARED,
@@ -51,7 +53,7 @@ from torsh_ops.kernels.call.recording import record_call, wants_grad
 
 def unary(self, args, count, names):
     """`op(x)`: the kernel takes x and the result."""
-    table = word(self + ARRAY_DATA)
+    table, count = word(self + OPERATOR_TABLE), count & COUNTED
     if count != 1 or names != 0:
         return by_python(table, args, count, names)
     shared = word(table + 8 * SHARED)
@@ -79,7 +81,7 @@ def unary(self, args, count, names):
 
 def binary(self, args, count, names):
     """`op(x, y)` of tensors of one dtype, the smaller repeating along leading dimensions, or of one and a number."""
-    table = word(self + ARRAY_DATA)
+    table, count = word(self + OPERATOR_TABLE), count & COUNTED
     if count != 2 or names != 0:
         return by_python(table, args, count, names)
     shared = word(table + 8 * SHARED)
@@ -146,7 +148,7 @@ def ternary(self, args, count, names):
 
     Where `x` chooses it is bool. Bounds may be missing, and come by name. FILLING is `op(z, x, y)`: `y` where `x`.
     """
-    table = word(self + ARRAY_DATA)
+    table, count = word(self + OPERATOR_TABLE), count & COUNTED
     shared, kind_of_op = word(table + 8 * SHARED), word(table + 8 * DIMS)
     x, y, z = word(args) if count > 0 else 0, 0, 0
     if kind_of_op == BOUNDS:

@@ -10,6 +10,7 @@ from torsh_ops.kernels.call.objects import (
     ARRAY_SHAPE,
     BATCH_WORK,
     BOTH,
+    COUNTED,
     FORMS,
     FORMS_TAKEN,
     IN_COLUMNS,
@@ -17,6 +18,7 @@ from torsh_ops.kernels.call.objects import (
     INLINE,
     LEFT,
     MORE_WORK,
+    OPERATOR_TABLE,
     POOLED,
     RECORD_AS,
     RIGHT,
@@ -72,7 +74,7 @@ def product(self, args, count, names):
 
     The kernels take `(a, whether it is transposed, b, whether that is, out)`; without the fourth for a vector.
     """
-    table = word(self + ARRAY_DATA)
+    table, count = word(self + OPERATOR_TABLE), count & COUNTED
     shared = word(table + 8 * SHARED)
     if count != 2 or names != 0:
         return by_python(table, args, count, names)

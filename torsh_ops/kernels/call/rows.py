@@ -7,6 +7,7 @@ from torsh_ops.kernels.call.objects import (
     ARRAY_DTYPE,
     ARRAY_NDIM,
     ARRAY_SHAPE,
+    COUNTED,
     DIM,
     DIMS,
     FALSE,
@@ -20,6 +21,7 @@ from torsh_ops.kernels.call.objects import (
     NUMBERS,
     OB_TYPE,
     ONE_DIM,
+    OPERATOR_TABLE,
     POSITIONAL,
     RECORD_AS,
     SHARED,
@@ -96,7 +98,7 @@ def reduce(self, args, count, names):
 
     What is recorded is `(x, dims, keepdim)`.
     """
-    table = word(self + ARRAY_DATA)
+    table, count = word(self + OPERATOR_TABLE), count & COUNTED
     shared, mode = word(table + 8 * SHARED), word(table + 8 * DIMS)
     given = word(names + TUPLE_SIZE) if names != 0 else 0
     if count == 0 or count > word(table + 8 * POSITIONAL):
@@ -147,7 +149,7 @@ def rows(self, args, count, names):
 
     What is recorded is `(x, dim)`, counted from the front.
     """
-    table = word(self + ARRAY_DATA)
+    table, count = word(self + OPERATOR_TABLE), count & COUNTED
     shared = word(table + 8 * SHARED)
     given = word(names + TUPLE_SIZE) if names != 0 else 0
     dim = option(args, count, names, 1, word(shared + 8 * DIM)) if count + given == 2 and count != 0 else 0
@@ -193,7 +195,7 @@ def normalise(self, args, count, names):
 
     `kept` (rows, 2) is what the gradient needs; it is recorded as `(x, shape, weight, bias, eps, kept)`.
     """
-    table = word(self + ARRAY_DATA)
+    table, count = word(self + OPERATOR_TABLE), count & COUNTED
     shared = word(table + 8 * SHARED)
     biased = word(table + 8 * NUMBERS)
     vectors = 1 + biased

@@ -7,6 +7,7 @@ from torsh_ops.kernels.call.objects import (
     ARRAY_DTYPE,
     ARRAY_NDIM,
     ARRAY_SHAPE,
+    COUNTED,
     DIMS,
     ELLIPSIS,
     FORMS,
@@ -19,6 +20,7 @@ from torsh_ops.kernels.call.objects import (
     NDARRAY,
     NONE,
     OB_TYPE,
+    OPERATOR_TABLE,
     POOLED,
     SHARED,
     SLICE,
@@ -32,7 +34,6 @@ from torsh_ops.kernels.call.objects import (
     decref,
     get_item,
     half,
-    incref,
     is_plain,
     kernel_of,
     new_array,
@@ -73,7 +74,7 @@ def _are_whole(shared, args, count):
 
 def view(self, args, count, names):
     """`op(x, *ints)` and `op(x, tuple)` as the array's own method of those arguments, where that gives a view."""
-    table = word(self + ARRAY_DATA)
+    table, count = word(self + OPERATOR_TABLE), count & COUNTED
     shared = word(table + 8 * SHARED)
     x = word(args) if count > 0 else 0
     a = any_array(shared, x) if x != 0 and names == 0 and count <= MAX_NDIM else 0
@@ -95,7 +96,7 @@ def view(self, args, count, names):
 
 def getitem(self, args, count, names):
     """`x[key]` for a key of ints, slices that step forwards, None, Ellipsis, or a tuple of these."""
-    table = word(self + ARRAY_DATA)
+    table, count = word(self + OPERATOR_TABLE), count & COUNTED
     shared = word(table + 8 * SHARED)
     x, key = word(args), word(args + 8)
     a = any_array(shared, x) if count == 2 and names == 0 else 0
@@ -130,23 +131,12 @@ def _is_simple_key(shared, key):
     return kind == word(shared + 8 * INT) or key == word(shared + 8 * NONE) or key == word(shared + 8 * ELLIPSIS)
 
 
-def compact(self, args, count, names):
-    """`op(x)`: the tensor itself when it is contiguous."""
-    table = word(self + ARRAY_DATA)
-    x = word(args) if count == 1 and names == 0 else 0
-    a = any_array(word(table + 8 * SHARED), x) if x != 0 else 0
-    if a == 0 or not is_plain(a):
-        return by_python(table, args, count, names)
-    incref(x)
-    return x
-
-
 def lookup(self, args, count, names):
     """Lines of a table at integers: `op(index, table)`, or `op(table, 0, index)` where `DIMS` says so.
 
     `kernel(table, index, out, rows, width, bad)` writes to `bad` the place of an index out of range, or -1.
     """
-    table = word(self + ARRAY_DATA)
+    table, count = word(self + OPERATOR_TABLE), count & COUNTED
     shared, selects = word(table + 8 * SHARED), word(table + 8 * DIMS)
     if names != 0 or count != 2 + selects:
         return by_python(table, args, count, names)
