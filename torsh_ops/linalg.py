@@ -1,4 +1,4 @@
-"""Linear algebra under PyTorch's names, `torch.linalg`'s; LAPACK comes from OpenBLAS."""
+"""Linear algebra under PyTorch's names, `torch.linalg`'s; what is LAPACK's comes from OpenBLAS."""
 
 from torsh_ops.errors import LinAlgError
 from torsh_ops.ops.factor import (

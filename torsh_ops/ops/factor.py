@@ -1,4 +1,4 @@
-"""Factorisations by LAPACK, of any number of matrices at once: Cholesky, LU and QR."""
+"""Factorisations of any number of matrices at once: Cholesky by LAPACK, LU and QR by kernels of our own."""
 
 from typing import Any, NamedTuple
 

@@ -1,4 +1,8 @@
-"""Singular values, eigenvalues and their vectors by LAPACK, of any number of matrices at once."""
+"""Singular values, eigenvalues and their vectors, of any number of matrices at once.
+
+Those of symmetric matrices come from kernels of our own, but for the dividing and conquering of large ones; the rest
+is LAPACK's.
+"""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
