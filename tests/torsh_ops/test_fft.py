@@ -52,6 +52,53 @@ def test_every_length_is_the_definition(n):
             assert np.abs(back.numpy() - x).max() < scale
 
 
+@pytest.mark.parametrize("n", [4096, 1 << 14, 1 << 15, 1 << 17])
+def test_long_rows_are_those_of_numpy(n):
+    z = arrays(np.random.default_rng(n), (2, n), "complex128")
+    for dtype, bound in (("complex64", 4e-7), ("complex128", 2e-15)):
+        a = torsh_ops.from_numpy(z.astype(dtype))
+        r = torsh_ops.from_numpy(a.numpy().real.copy())
+        scale = bound * np.sqrt(n) * np.log2(n)
+        for ours, theirs in (
+            (torsh_ops.fft.fft(a), np.fft.fft(z)),
+            (torsh_ops.fft.ifft(a, norm="forward"), np.fft.ifft(z, norm="forward")),
+            (torsh_ops.fft.rfft(r), np.fft.rfft(z.real)),
+            (torsh_ops.fft.irfft(torsh_ops.fft.rfft(r)), z.real),
+        ):
+            assert np.abs(ours.numpy() - theirs).max() < scale
+
+
+PLANNED = {
+    "fft": ((3, 64), lambda f, x: f(x)),
+    "ifft": ((3, 512), lambda f, x: f(x, None, -1, "ortho")),
+    "rfft": ((2, 3, 64), lambda f, x: f(x, dim=2)),
+    "irfft": ((3, 65), lambda f, x: f(x, n=128)),
+    "fft2": ((2, 32, 16), lambda f, x: f(x)),
+    "ifft2": ((16, 64), lambda f, x: f(x, dim=(0, 1), norm="forward")),
+}
+
+
+@pytest.mark.parametrize("name", PLANNED)
+def test_what_comes_again_is_the_same_and_keeps_its_gradient(name):
+    shape, call = PLANNED[name]
+    x = torsh_ops.from_numpy(arrays(np.random.default_rng(5), shape, "float32" if name == "rfft" else "complex64"))
+
+    def run(x):
+        return call(getattr(torsh_ops.fft, name), x)
+
+    first = run(x)
+    for _ in range(3):
+        again = run(x)
+        assert again.dtype is first.dtype
+        np.testing.assert_array_equal(again.numpy(), first.numpy())
+    x.requires_grad_()
+    for _ in range(3):
+        found = run(x)
+        assert found.requires_grad
+    with torsh_ops.no_grad():
+        assert not run(x).requires_grad
+
+
 @needs_torch
 @settings(max_examples=150, deadline=None)
 @given(

@@ -15,6 +15,7 @@ from torsh_ops.kernels.fft_emit import (
     address,
     close4,
     close8,
+    fetch,
     join_half,
     join_pairs,
     middle4,
@@ -28,6 +29,9 @@ from torsh_ops.kernels.fft_emit import (
     pairs8,
     pairs8_back,
     reals,
+    sixteen_back,
+    sixteen_pairs,
+    sixteen_parts,
     split_half,
     split_pairs,
     square_back,
@@ -135,6 +139,25 @@ def _transpose(like, size, rows, columns, x, y):
 
 
 @njit(**SERIAL)
+def _sixteen(like, swapped, source, x, xi, step, y, yi, a, b, c, d):
+    """Transform 16 rows of 16, twist and transpose them in registers: 0.4 of the time of a panel and two turns."""
+    if source == PARTS:
+        sixteen_parts(like, x, xi, step, y, yi, a, b, c, d)
+    elif swapped:
+        sixteen_back(like, x, xi, step, y, yi, a, b, c, d)
+    else:
+        sixteen_pairs(like, x, xi, step, y, yi, a, b, c, d)
+
+
+@njit(**SERIAL)
+def _fetch_columns(x, step, rows, nbytes):
+    """Ask for `nbytes` of each of `rows`, a `step` apart."""
+    for i in range(rows):
+        for line in range(0, nbytes, 64):
+            fetch(x + i * step + line)
+
+
+@njit(**SERIAL)
 def _long_row(like, size, swapped, a, b, source, x, xi, target, y, yi, room, table):
     """Transform one row of `a * b` points, in parts or pairs; `room` is for the matrix and three panels."""
     n, row = a * b, LANES * size
@@ -148,6 +171,16 @@ def _long_row(like, size, swapped, a, b, source, x, xi, target, y, yi, room, tab
     numbers = vectors + 2 * a * row
     for k in range(0, b, LANES):
         number = numbers + k // LANES * a * size
+        if source == PAIRS:
+            _fetch_columns(x + (k + LANES if k + LANES < b else n) * width, b * width, a, LANES * width)
+        if target == PAIRS:
+            _fetch_columns(y + k * a * out_width, a * out_width, LANES, LANES * out_width)
+        if a == LANES:
+            _sixteen(
+                like, swapped, source, x + k * width, xi + k * width, b * width, tr + k * row, ti + k * row, vectors,
+                vectors + a * row, number, number + n // LANES * size,
+            )  # fmt: skip
+            continue
         _panel(
             like, size, swapped, a, source, x + k * width, xi + k * width, b * width, TWISTED, panel, pi, row,
             pi + a * row, table, vectors, vectors + a * row, number, number + n // LANES * size,
@@ -156,6 +189,8 @@ def _long_row(like, size, swapped, a, b, source, x, xi, target, y, yi, room, tab
             turn(like, panel + i * row, row, tr + (k * a + i) * size, a * size)
             turn(like, pi + i * row, row, ti + (k * a + i) * size, a * size)
     for k in range(0, a, LANES):
+        if target == PAIRS and k + LANES < a:
+            _fetch_columns(y + (k + LANES) * out_width, a * out_width, b, LANES * out_width)
         _panel(
             like, size, swapped, b, PARTS, tr + k * size, ti + k * size, a * size, target, y + k * out_width,
             yi + k * out_width, a * out_width, panel, second, _NONE, _NONE, _NONE, _NONE,
@@ -256,7 +291,7 @@ def _square_row(like, x, y, yi):
 def rows(x, out, kind, inverse, scale, a, b, table, work):
     """Transform each row of `a * b` complex numbers (b 1: a short one), times `scale`.
 
-    `x` and `out` are contiguous, of any dimensions. Rows TO_HALF are twice as many real numbers, FROM_HALF come from
+    `x` and `out` are flat. Rows TO_HALF are twice as many real numbers, FROM_HALF come from
     the first half of the coefficients.
     """
     x, out, like, swapped, size = reals(x), reals(out), work.dtype.type(scale), np.int64(inverse), work.itemsize
@@ -404,9 +439,8 @@ def frames(x, hop, window, out, scale, a, b, table, work, block):
 
 
 @njit(**SERIAL)
-def plane(x, out, inverse, scale, a, b, table, column_table, work):
-    """Transform each contiguous matrix of complex numbers (..., m, a * b) over its columns and its rows."""
+def plane(x, out, height, inverse, scale, a, b, table, column_table, work):
+    """Transform each contiguous matrix of complex numbers (height, a * b) over its columns and its rows."""
     n = a * b
-    height = out.shape[-2]
     columns(x, out, out.size // (height * n), height, inverse, 1.0, column_table, work)
     rows(out, out, COMPLEX, inverse, scale, a, b, table, work)

@@ -9,6 +9,7 @@ from typing import Any
 
 import llvmlite.ir as ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np import arrayobj
 
@@ -27,6 +28,20 @@ def address(typingctx: Any, array: Any) -> Any:
         return builder.ptrtoint(arrayobj.make_array(array)(context, builder, args[0]).data, _I64)
 
     return types.int64(array), codegen
+
+
+@intrinsic
+def fetch(typingctx: Any, place: Any) -> Any:
+    """Ask for the line of memory at an address, which need not exist."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [pointer, _I32, _I32, _I32])
+        prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(prefetch, [builder.inttoptr(args[0], pointer), _I32(0), _I32(3), _I32(1)])
+        return context.get_dummy_value()
+
+    return types.void(types.int64), codegen
 
 
 @intrinsic
@@ -270,6 +285,36 @@ def _square(load: Any, store: Any, out_width: int) -> Any:
 
 square_pairs, square_back = _square(_from_pairs, _to_pairs, 2), _square(_from_swapped, _to_swapped, 2)
 square_parts = _square(_from_pairs, _to_parts, 1)
+
+
+def _sixteen(load: Any) -> Any:
+    """Make an intrinsic: 16 vectors of complex numbers from `load`, transformed, twisted and transposed, to parts.
+
+    ``sixteen(like, x, xi, x_step, y, yi, a, b, c, d)``; the tables are those of `_to_twisted`.
+    """
+
+    def sixteen(
+        typingctx: Any, like: Any, x: Any, xi: Any, xs: Any, y: Any, yi: Any, a: Any, b: Any, c: Any, d: Any
+    ) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            emit = _Emitter(builder, signature.args[0])
+            _, x, xi, xs, y, yi, a, b, c, d = args
+            row = _I64(LANES * emit.bytes)
+            z = emit.transform([load(emit, k, x, xi, xs) for k in range(LANES)])
+            for k in range(1, LANES):
+                number = emit.splat(c, k), emit.splat(d, k)
+                z[k] = emit.product(z[k], emit.product((emit.load(a, row, k), emit.load(b, row, k)), number))
+            for part, to in ((0, y), (1, yi)):
+                for k, lane in enumerate(emit.transposed([number[part] for number in z])):
+                    emit.store(lane, to, row, k)
+            return context.get_dummy_value()
+
+        return types.void(like, *(types.int64,) * 9), codegen
+
+    return intrinsic(sixteen)
+
+
+sixteen_pairs, sixteen_back, sixteen_parts = _sixteen(_from_pairs), _sixteen(_from_swapped), _sixteen(_from_parts)
 
 
 @intrinsic

@@ -13,12 +13,13 @@ import numpy as np
 from torsh_ops import dtypes, memory
 from torsh_ops.autograd import record
 from torsh_ops.errors import ArgumentError, DimError, DTypeError, ShapeError
-from torsh_ops.kernels.fft import FROM_HALF, TO_HALF
+from torsh_ops.kernels.fft import COMPLEX, FROM_HALF, TO_HALF
 from torsh_ops.ops import fft_plan as plan
 from torsh_ops.ops.complex import conj
 from torsh_ops.ops.creation import finish, float_dtype
 from torsh_ops.ops.dispatch import contiguous_array, need_tensor, write_out
-from torsh_ops.tensor import Tensor, check_dim
+from torsh_ops.ops.plan import New, Plan, Planner, planned
+from torsh_ops.tensor import Tensor, check_dim, check_dims
 
 Dims = int | Sequence[int] | None
 Norm = Literal["backward", "forward", "ortho"]
@@ -161,6 +162,44 @@ def _complex_1d(op: Any, input: Tensor, n: int | None, dim: int, norm: Any, forw
     return _delivered(op, c2c(x, (d,), forward, _norm(op, norm)), out, input)
 
 
+def _plan_complex(forward: bool) -> Planner:
+    def planner(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Plan | None:
+        x = input._array
+        if n is not None or x.dtype.kind != "c" or check_dim(dim, x.ndim) != x.ndim - 1:
+            return None
+        scale = plan.complex_scale(x.shape, (x.ndim - 1,), _norm(fft, norm), forward)
+        if scale is None:
+            return None
+        return plan.rows_at_once(input, New(x.shape, x.dtype), COMPLEX, not forward, scale, x.shape[-1])
+
+    return planner
+
+
+def _plan_rfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Plan | None:
+    x = input._array
+    size, last = x.shape[-1], x.ndim - 1
+    if (
+        n is not None
+        or x.dtype.kind != "f"
+        or check_dim(dim, x.ndim) != last
+        or not plan.takes_real(x.ndim, last, size)
+    ):
+        return None
+    out = New((*x.shape[:-1], size // 2 + 1), input.dtype.to_complex().numpy)
+    return plan.rows_at_once(input, out, TO_HALF, False, plan.scale_of(size, _norm(rfft, norm), True), size // 2)
+
+
+def _plan_irfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Plan | None:
+    x = input._array
+    size, last = 2 * (x.shape[-1] - 1) if n is None else n, x.ndim - 1
+    fits = x.shape[-1] == size // 2 + 1 and plan.takes_real(x.ndim, last, size)
+    if x.dtype.kind != "c" or check_dim(dim, x.ndim) != last or not fits:
+        return None
+    out = New((*x.shape[:-1], size), input.dtype.to_real().numpy)
+    return plan.rows_at_once(input, out, FROM_HALF, True, plan.scale_of(size, _norm(irfft, norm), False), size // 2)
+
+
+@planned(_plan_complex(True))
 def fft(
     input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None, *, out: Tensor | None = None
 ) -> Tensor:
@@ -168,6 +207,7 @@ def fft(
     return _complex_1d(fft, input, n, dim, norm, True, out)
 
 
+@planned(_plan_complex(False))
 def ifft(
     input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None, *, out: Tensor | None = None
 ) -> Tensor:
@@ -175,6 +215,7 @@ def ifft(
     return _complex_1d(ifft, input, n, dim, norm, False, out)
 
 
+@planned(_plan_rfft)
 def rfft(
     input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None, *, out: Tensor | None = None
 ) -> Tensor:
@@ -185,6 +226,7 @@ def rfft(
     return _delivered(rfft, r2c(x, d, _norm(rfft, norm)), out, input)
 
 
+@planned(_plan_irfft)
 def irfft(
     input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None, *, out: Tensor | None = None
 ) -> Tensor:
@@ -279,21 +321,26 @@ def ihfftn(
     return _delivered(ihfftn, conj(rfftn(input, s, dim, SWAPPED[_norm(ihfftn, norm)])), out, input)
 
 
+def _plan_two(forward: bool) -> Planner:
+    def planner(input: Tensor, s: Any = None, dim: Any = (-2, -1), norm: str | None = None) -> Plan | None:
+        x = input._array
+        if s is not None or x.dtype.kind != "c" or check_dims(dim, x.ndim) != (x.ndim - 2, x.ndim - 1):
+            return None
+        scale = plan.complex_scale(x.shape, (x.ndim - 2, x.ndim - 1), _norm(fftn, norm), forward)
+        return None if scale is None else plan.planes_at_once(input, New(x.shape, x.dtype), not forward, scale)
+
+    return planner
+
+
 def _over_two(op: Callable[..., Tensor], inverse: str) -> Callable[..., Tensor]:
     def two(
         input: Tensor, s: Any = None, dim: Dims = (-2, -1), norm: str | None = None, *, out: Tensor | None = None
     ) -> Tensor:
-        if at_once and s is None and norm is None and out is None and dim == (-2, -1) and isinstance(input, Tensor):
-            ndim = input._array.ndim
-            if ndim > 1 and input._array.size and input._array.dtype.kind == "c":
-                return c2c(input, (ndim - 2, ndim - 1), op is fftn, "backward")
         return op(input, s, dim, norm, out=out)
 
-    # What most calls are, without the 3 us of what else they could be.
-    at_once = op in (fftn, ifftn)
     two.__name__ = two.__qualname__ = inverse
     two.__doc__ = f"`{op.__name__}` over the last two dimensions unless `dim` names others."
-    return two
+    return planned(_plan_two(op is fftn))(two) if op in (fftn, ifftn) else two
 
 
 fft2 = _over_two(fftn, "fft2")
