@@ -11,8 +11,8 @@ from pathlib import Path
 _SHARED = (
     "vector.py", "math.py", "trig.py", "binary.py", "reduce.py", "rows.py", "run.py", "lanes.py", "blas.py",
     "conv.py", "conv_tile.py", "conv_emit.py", "conv_copy.py", "conv_transform.py", "conv_pointwise_tile.py",
-    "window_tile.py", "fft_emit.py", "gemm_tile.py", "gemm.py", "row_steps.py", "householder.py", "symmetric.py",
-    "lapack.py",
+    "window_tile.py", "fft_emit.py", "fft_panel.py", "gemm_tile.py", "gemm.py", "row_steps.py", "householder.py",
+    "symmetric.py", "lapack.py",
 )  # fmt: skip
 # What these compile may hold any kernel.
 _MADE_OF_ANY = ("stream.", "short.", "window.")

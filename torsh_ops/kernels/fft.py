@@ -1,9 +1,7 @@
 """Fourier transforms of a power of two of points, on 16 neighbours at a time.
 
-A panel is n rows of 16 complex numbers, real and imaginary parts apart; its columns are transformed together by
-Stockham's passes (Cochran et al. 1967: no reordering) of radix 8 and 4. A row of n = a b >= 256 points is seen as a
-matrix (a, b): its columns are transformed, turned by exp(-2 pi i j k / n), transposed, and transformed again (Gentleman
-and Sande 1966); shorter rows are transposed and transformed 16 at a time. Swapping the parts makes it the inverse.
+A row of n = a b >= 256 points is seen as a matrix (a, b): its columns are transformed, turned by exp(-2 pi i j k / n),
+transposed, and transformed again (Gentleman and Sande 1966); shorter rows are transposed and transformed 16 at a time.
 
 `plan` holds the sizes, `table` the roots of unity: see `torsh_ops.ops.fft_plan`. `work` is room for what is between.
 """
@@ -13,148 +11,22 @@ from numba import njit
 
 from torsh_ops.kernels.fft_emit import (
     address,
-    close4,
-    close8,
-    fetch,
     join_half,
     join_pairs,
-    middle4,
-    middle8,
-    open4,
-    open4_back,
-    open8,
-    open8_back,
-    pairs4,
-    pairs4_back,
-    pairs8,
-    pairs8_back,
     reals,
-    sixteen_back,
-    sixteen_pairs,
-    sixteen_parts,
     split_half,
     split_pairs,
     square_back,
     square_pairs,
     square_parts,
     turn,
-    twisted4,
-    twisted8,
 )
+from torsh_ops.kernels.fft_panel import LANES, PAIRS, PARTS, TWISTED, fetch_columns, sixteen, transform_panel, transpose
 from torsh_ops.kernels.vector import FORCED, SERIAL, flat, span
 
-LANES = 16
-_LANES = np.int64(16)
+_LANES = np.int64(LANES)
 _SQUARE = 256  # as many vectors as a vector has lanes
-
-
-# Where a panel comes from and where it goes to. Numba compiles a function again for each literal number that it is
-# called with, but not for these.
-PARTS, PAIRS, TWISTED = np.int64(0), np.int64(1), np.int64(2)
-_NONE, _ONE = np.int64(0), np.int64(1)
-
-
-@njit(**FORCED)
-def _radix(n):
-    """The radix of the first pass over n points, a power of two from 4 on: 8 unless that would leave 2."""
-    return 4 if n == 4 or n == 16 else 8
-
-
-@njit(**SERIAL)
-def _pass(like, source, swapped, radix, m, s, x, xi, xs, y, yi, ys, w, wi):
-    """One of Stockham's passes but the last: `m` groups of `s` small transforms."""
-    x_step, y_step, size = m * s * xs, s * ys, ys // LANES
-    for p in range(m):
-        for q in range(s):
-            at, to = (p * s + q) * xs, (p * radix * s + q) * ys
-            if source == PARTS and radix == 8:
-                middle8(like, x + at, xi + at, x_step, y + to, yi + to, y_step, w, wi, 0, 0)
-            elif source == PARTS:
-                middle4(like, x + at, xi + at, x_step, y + to, yi + to, y_step, w, wi, 0, 0)
-            elif radix == 8 and swapped:
-                open8_back(like, x + at, xi, x_step, y + to, yi + to, y_step, w, wi, 0, 0)
-            elif radix == 8:
-                open8(like, x + at, xi, x_step, y + to, yi + to, y_step, w, wi, 0, 0)
-            elif swapped:
-                open4_back(like, x + at, xi, x_step, y + to, yi + to, y_step, w, wi, 0, 0)
-            else:
-                open4(like, x + at, xi, x_step, y + to, yi + to, y_step, w, wi, 0, 0)
-        w += (radix - 1) * size
-        wi += (radix - 1) * size
-
-
-@njit(**SERIAL)
-def _last_pass(like, target, swapped, radix, s, x, xi, xs, y, yi, ys, a, b, c, d):
-    """The last pass, of `s` small transforms."""
-    x_step, y_step, small = s * xs, s * ys, ys // LANES
-    for q in range(s):
-        at, to, number = q * xs, q * ys, q * small
-        re, im = x + at, xi + at
-        if target == PAIRS and radix == 8 and swapped:
-            pairs8_back(like, re, im, x_step, y + to, yi, y_step, 0, 0, 0, 0)
-        elif target == PAIRS and radix == 8:
-            pairs8(like, re, im, x_step, y + to, yi, y_step, 0, 0, 0, 0)
-        elif target == PAIRS and swapped:
-            pairs4_back(like, re, im, x_step, y + to, yi, y_step, 0, 0, 0, 0)
-        elif target == PAIRS:
-            pairs4(like, re, im, x_step, y + to, yi, y_step, 0, 0, 0, 0)
-        elif target == PARTS and radix == 8:
-            close8(like, re, im, x_step, y + to, yi + to, y_step, 0, 0, 0, 0)
-        elif target == PARTS:
-            close4(like, re, im, x_step, y + to, yi + to, y_step, 0, 0, 0, 0)
-        elif radix == 8:
-            twisted8(like, re, im, x_step, y + to, yi + to, y_step, a + to, b + to, c + number, d + number)
-        else:
-            twisted4(like, re, im, x_step, y + to, yi + to, y_step, a + to, b + to, c + number, d + number)
-
-
-@njit(**SERIAL)
-def _panel(like, size, swapped, n, source, x, xi, xs, target, y, yi, ys, room, w, a, b, c, d):
-    """Transform `n` >= 16 rows of 16 from x to y, which may be the same; `room` is for two panels.
-
-    PAIRS have their parts side by side, exchanged where `swapped`; a TWISTED target is multiplied by the vectors at a
-    and b and the numbers at c and d, one of each for a row.
-    """
-    row = LANES * size
-    here, there = room, room + 2 * n * row
-    wi, part, left, s = w + (n - 1) * size, n * row, n, _ONE
-    while left > 8:
-        radix = _radix(left)
-        m = left // radix
-        _pass(like, source, swapped, radix, m, s, x, xi, xs, here, here + part, row, w, wi)
-        source, x, xi, xs = PARTS, here, here + part, row
-        here, there = there, here
-        w += m * (radix - 1) * size
-        wi += m * (radix - 1) * size
-        left, s = m, s * radix
-    _last_pass(like, target, swapped, left, s, x, xi, xs, y, yi, ys, a, b, c, d)
-
-
-@njit(**SERIAL)
-def _transpose(like, size, rows, columns, x, y):
-    """Write the transpose of a matrix; both sizes are multiples of 16."""
-    for i in range(0, rows, LANES):
-        for j in range(0, columns, LANES):
-            turn(like, x + (i * columns + j) * size, columns * size, y + (j * rows + i) * size, rows * size)
-
-
-@njit(**SERIAL)
-def _sixteen(like, swapped, source, x, xi, step, y, yi, a, b, c, d):
-    """Transform 16 rows of 16, twist and transpose them in registers: 0.4 of the time of a panel and two turns."""
-    if source == PARTS:
-        sixteen_parts(like, x, xi, step, y, yi, a, b, c, d)
-    elif swapped:
-        sixteen_back(like, x, xi, step, y, yi, a, b, c, d)
-    else:
-        sixteen_pairs(like, x, xi, step, y, yi, a, b, c, d)
-
-
-@njit(**SERIAL)
-def _fetch_columns(x, step, rows, nbytes):
-    """Ask for `nbytes` of each of `rows`, a `step` apart."""
-    for i in range(rows):
-        for line in range(0, nbytes, 64):
-            fetch(x + i * step + line)
+_NONE = np.int64(0)
 
 
 @njit(**SERIAL)
@@ -172,16 +44,16 @@ def _long_row(like, size, swapped, a, b, source, x, xi, target, y, yi, room, tab
     for k in range(0, b, LANES):
         number = numbers + k // LANES * a * size
         if source == PAIRS:
-            _fetch_columns(x + (k + LANES if k + LANES < b else n) * width, b * width, a, LANES * width)
+            fetch_columns(x + (k + LANES if k + LANES < b else n) * width, b * width, a, LANES * width)
         if target == PAIRS:
-            _fetch_columns(y + k * a * out_width, a * out_width, LANES, LANES * out_width)
+            fetch_columns(y + k * a * out_width, a * out_width, LANES, LANES * out_width)
         if a == LANES:
-            _sixteen(
+            sixteen(
                 like, swapped, source, x + k * width, xi + k * width, b * width, tr + k * row, ti + k * row, vectors,
                 vectors + a * row, number, number + n // LANES * size,
             )  # fmt: skip
             continue
-        _panel(
+        transform_panel(
             like, size, swapped, a, source, x + k * width, xi + k * width, b * width, TWISTED, panel, pi, row,
             pi + a * row, table, vectors, vectors + a * row, number, number + n // LANES * size,
         )  # fmt: skip
@@ -190,8 +62,8 @@ def _long_row(like, size, swapped, a, b, source, x, xi, target, y, yi, room, tab
             turn(like, pi + i * row, row, ti + (k * a + i) * size, a * size)
     for k in range(0, a, LANES):
         if target == PAIRS and k + LANES < a:
-            _fetch_columns(y + (k + LANES) * out_width, a * out_width, b, LANES * out_width)
-        _panel(
+            fetch_columns(y + (k + LANES) * out_width, a * out_width, b, LANES * out_width)
+        transform_panel(
             like, size, swapped, b, PARTS, tr + k * size, ti + k * size, a * size, target, y + k * out_width,
             yi + k * out_width, a * out_width, panel, second, _NONE, _NONE, _NONE, _NONE,
         )  # fmt: skip
@@ -339,9 +211,9 @@ def _short_rows(like, size, kind, inverse, n, count, x, out, table, cos, sin, wo
         for r in range(first, last):
             at = (r - first) * n
             _take(kind, span(x, r * width, width), cos, sin, span(work, at, n), span(work, block + at, n))
-        _transpose(like, size, _LANES, n, room, room + 2 * part)
-        _transpose(like, size, _LANES, n, room + part, room + 3 * part)
-        _panel(
+        transpose(like, size, _LANES, n, room, room + 2 * part)
+        transpose(like, size, _LANES, n, room + part, room + 3 * part)
+        transform_panel(
             like,
             size,
             _NONE,
@@ -361,8 +233,8 @@ def _short_rows(like, size, kind, inverse, n, count, x, out, table, cos, sin, wo
             _NONE,
             _NONE,
         )
-        _transpose(like, size, n, _LANES, room + 2 * part, room)
-        _transpose(like, size, n, _LANES, room + 3 * part, room + part)
+        transpose(like, size, n, _LANES, room + 2 * part, room)
+        transpose(like, size, n, _LANES, room + 3 * part, room + part)
         for r in range(first, last):
             at, to = (r - first) * n, span(out, r * out_width, out_width)
             _give(kind, span(work, at, n), span(work, block + at, n), cos, sin, to, like)
@@ -385,7 +257,7 @@ def columns(x, out, outer, n, inverse, scale, table, work):
             lanes = min(LANES, (width - c) // 2)
             if lanes == LANES:
                 source, target = address(span(x, start, 1)), address(span(out, start, 1))
-                _panel(
+                transform_panel(
                     like, size, swapped, n, PAIRS, source, _NONE, width * size, PAIRS, target, _NONE, width * size,
                     room + 2 * block * size, tables, _NONE, _NONE, _NONE, _NONE,
                 )  # fmt: skip
@@ -394,7 +266,7 @@ def columns(x, out, outer, n, inverse, scale, table, work):
                 at = span(x, start + i * width, 2 * lanes)
                 _take(COMPLEX, at, table, table, span(work, i * LANES, lanes), span(work, block + i * LANES, lanes))
             xr, xi = (pi, pr) if inverse else (pr, pi)
-            _panel(
+            transform_panel(
                 like,
                 size,
                 _NONE,
