@@ -5,34 +5,49 @@ one on several ranges at once.
 """
 
 import contextlib
+import re
+from functools import cache
 from pathlib import Path
 
-# What other kernels are made of.
-_SHARED = (
-    "vector.py", "math.py", "trig.py", "binary.py", "reduce.py", "rows.py", "run.py", "lanes.py", "blas.py",
-    "conv.py", "conv_tile.py", "conv_emit.py", "conv_copy.py", "conv_transform.py", "conv_pointwise_tile.py",
-    "window_tile.py", "fft_emit.py", "fft_panel.py", "gemm_tile.py", "gemm.py", "row_steps.py", "householder.py",
-    "symmetric.py", "lapack.py",
-)  # fmt: skip
 # What these compile may hold any kernel.
-_MADE_OF_ANY = ("stream.", "short.", "window.")
+_MADE_OF_ANY = ("stream", "short", "window")
+_FROM_ONE = re.compile(r"^from torsh_ops\.kernels\.([\w.]+) import", re.MULTILINE)
+_FROM_ALL = re.compile(r"^from torsh_ops\.kernels import ([^\n(]+|\([^)]*\))", re.MULTILINE)
 
 
 def _drop_stale_code(folder: Path) -> None:
-    """Remove compiled kernels older than what they are made of.
+    """Remove compiled kernels older than a file they are made of.
 
     Numba looks at a kernel's own file only: a change of `math.py` would leave old machine code in its users.
     """
-    newest = max((folder / name).stat().st_mtime for name in _SHARED)
-    newest_of_all = max(path.stat().st_mtime for path in folder.glob("*.py"))
-    way_in = (folder / "team.py", folder / "gemm.py", folder / "gemm_tile.py", *folder.glob("call/*.py"))
-    newest_way_in = max(path.stat().st_mtime for path in way_in)
-    for index in folder.glob("**/__pycache__/*.nbi"):
-        made_of = newest_way_in if index.parent.parent.name == "call" else newest
-        if index.name.startswith(_MADE_OF_ANY):
-            made_of = newest_of_all
+    files = {".".join(path.relative_to(folder).with_suffix("").parts): path for path in folder.rglob("*.py")}
+    changed = {name: path.stat().st_mtime for name, path in files.items()}
+    newest = max(changed.values())
+
+    @cache
+    def imported(name: str) -> set[str]:
+        text = files[name].read_text(encoding="utf-8")
+        names = _FROM_ONE.findall(text)
+        for group in _FROM_ALL.findall(text):
+            names += [part.split()[0] for part in group.strip("() ").split(",") if part.strip()]
+        return set(names) & set(files)
+
+    def last_change(name: str) -> float:
+        if name in _MADE_OF_ANY:
+            return newest
+        found, open_ = {name}, [name]
+        while open_:
+            more = imported(open_.pop()) - found
+            found |= more
+            open_ += more
+        return max(changed[one] for one in found)
+
+    last_change = cache(last_change)
+    for index in folder.rglob("*.nbi"):
+        name = ".".join([*index.parent.parent.relative_to(folder).parts, index.name.split(".")[0]])
         with contextlib.suppress(OSError):  # another process was first, or the folder is read-only
-            if index.stat().st_mtime < made_of:
+            compiled = index.stat().st_mtime
+            if compiled < newest and (name not in files or compiled < last_change(name)):
                 index.unlink()
 
 

@@ -10,10 +10,7 @@ from numba.extending import intrinsic
 from numba.np import arrayobj
 
 # These hold the GIL, as they look into Python's objects.
-INLINE: dict[str, Any] = {
-    "forceinline": True, "error_model": "numpy", "fastmath": False,
-    "no_cpython_wrapper": True, "no_cfunc_wrapper": True,
-}  # fmt: skip
+INLINE: dict[str, Any] = {"forceinline": True, "error_model": "numpy", "fastmath": False, "no_cfunc_wrapper": True}
 
 intp, double = types.intp, types.float64
 
