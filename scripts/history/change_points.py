@@ -160,10 +160,13 @@ def _levels(x: Array, resolution: float) -> tuple[list[int], list[tuple[int, int
     """Candidates that begin a level, and the stretches between them that belong to none."""
     deviation = _deviation(np.diff(x), resolution) / math.sqrt(2)
     ends = [0, *_candidates(x, deviation), len(x)]
+    early = _unmistakable_end(x, ends, resolution)
+    if early is not None:
+        ends = [0, *ends[early:]]
     middles = [float(np.median(x[a:b])) for a, b in itertools.pairwise(ends)]
     last = len(middles) - 1
     least = {last: SHORTEST_NEWEST_LEVEL}
-    if last and not _unmistakable(x, ends[1], ends[2], resolution):
+    if last and early is None:
         # Too few values to know its noise: it may be how measuring began.
         least[0] = MIN_VALUES
     kept = [i for i in range(last + 1) if ends[i + 1] - ends[i] >= least.get(i, SHORTEST_LEVEL)]
@@ -182,12 +185,16 @@ def _levels(x: Array, resolution: float) -> tuple[list[int], list[tuple[int, int
     return levels, sorted(excursions + returned)
 
 
-def _unmistakable(x: Array, start: int, stop: int, resolution: float) -> bool:
-    """Whether the values before `start` lie far from the level start..stop, by the noise of both."""
-    levels = [x[:start], x[start:stop]]
-    before, after = (float(np.median(level)) for level in levels)
-    noise = np.concatenate([level - np.median(level) for level in levels])
-    return abs(after - before) >= UNMISTAKABLE * _wide_deviation(noise, resolution)
+def _unmistakable_end(x: Array, ends: list[int], resolution: float) -> int | None:
+    """Which of `ends` is the end of a short first level that lies far from the next one, by the noise of both."""
+    for i in range(1, len(ends) - 1):
+        if SHORTEST_LEVEL <= ends[i] < MIN_VALUES:
+            levels = [x[: ends[i]], x[ends[i] : ends[i + 1]]]
+            before, after = (float(np.median(level)) for level in levels)
+            noise = np.concatenate([level - np.median(level) for level in levels])
+            if abs(after - before) >= UNMISTAKABLE * _wide_deviation(noise, resolution):
+                return i
+    return None
 
 
 def _candidates(x: Array, deviation: float) -> list[int]:

@@ -106,6 +106,11 @@ def test_among_the_first_ten_values_only_an_unmistakable_step_is_seen(seed):
     assert at(small) == []
 
 
+def test_an_unmistakable_step_is_seen_beside_a_small_one_and_an_outlier():
+    values = [25.1, 24.2, 24.0, 23.3, 23.4, 23.5, 23.0, 16627, 16258, 32553, 16258, 16211, 16816, 16272]
+    assert at(values) == [7]
+
+
 def test_values_of_two_kinds_of_machine_hide_no_step_of_both():
     rng = np.random.default_rng(6)
     values = noisy(200, seed=6) * np.where(rng.random(200) < 0.3, 1.4, 1.0)
