@@ -2,7 +2,9 @@
 
 import importlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +13,16 @@ from benchmarks.frameworks.adapter import Adapter, Bound
 
 if TYPE_CHECKING:
     from benchmarks.workloads.record import Workload
+
+
+# Operators that the top level lacks, or has in another form or as a namespace. As methods of the adapter they would add
+# a Python call to every time, which NumPy's do not have.
+_WHERE = {
+    **dict.fromkeys(("fft", "rfft", "fft2"), "fft"),
+    **dict.fromkeys(("cholesky", "solve", "inv", "qr", "eigh"), "linalg"),
+    **dict.fromkeys(("batch_norm", "embedding"), "nn.functional"),
+    "contiguous": "Tensor",
+}
 
 
 class Framework(Adapter):
@@ -25,6 +37,10 @@ class Framework(Adapter):
 
     def find(self, op: str) -> Callable[..., Any] | None:
         """Give the operator from the module, or else from its nn.functional."""
+        if op in _WHERE:
+            with suppress(AttributeError):  # a commit of torsh_ops from before it had one
+                return getattr(attrgetter(_WHERE[op])(self.module), op)
+            return None
         # torch.softmax is the C++ entry and nn.functional.softmax a Python wrapper of it: the module goes
         # first.
         if callable(found := getattr(self.module, op, None)):
@@ -47,55 +63,11 @@ class Framework(Adapter):
         """Convolve each channel of NCHW images with its own kernel."""
         return self.conv2d(x, weight, None, stride, padding, 1, len(weight))
 
-    def fft(self, x: Any) -> Any:
-        """Complex transform of rows; `fft` itself is a namespace."""
-        return self.module.fft.fft(x)
-
-    def rfft(self, x: Any) -> Any:
-        """Real transform of rows."""
-        return self.module.fft.rfft(x)
-
-    def fft2(self, x: Any) -> Any:
-        """Complex transform of rows and columns."""
-        return self.module.fft.fft2(x)
-
     def stft_frames(self, x: Any, window: Any) -> Any:
         """Spectra of frames a quarter of the window apart, each in a row."""
         size = len(window)
         spectra = self.module.stft(x, size, size // 4, window=window, center=False, return_complex=True)
         return spectra.transpose(0, 1)
-
-    def cholesky(self, x: Any) -> Any:
-        """Lower factor of symmetric matrices; at the top level is an older form."""
-        return self.module.linalg.cholesky(x)
-
-    def solve(self, a: Any, b: Any) -> Any:
-        """``inverse(a) @ b``, without the inverse."""
-        return self.module.linalg.solve(a, b)
-
-    def inv(self, x: Any) -> Any:
-        """Inverse of matrices."""
-        return self.module.linalg.inv(x)
-
-    def qr(self, x: Any) -> Any:
-        """Q and R of matrices; at the top level is an older form."""
-        return self.module.linalg.qr(x)
-
-    def eigh(self, x: Any) -> Any:
-        """Eigenvalues and eigenvectors of symmetric matrices."""
-        return self.module.linalg.eigh(x)
-
-    def batch_norm(self, *args: Any) -> Any:
-        """Normalise by channel; torch.batch_norm has another order of arguments."""
-        return importlib.import_module(self.functional).batch_norm(*args)
-
-    def embedding(self, indices: Any, weight: Any) -> Any:
-        """Rows of `weight`; torch.embedding has another order of arguments."""
-        return importlib.import_module(self.functional).embedding(indices, weight)
-
-    def contiguous(self, x: Any) -> Any:
-        """`x` in row-major order."""
-        return x.contiguous()
 
     def from_numpy(self, x: np.ndarray) -> Any:
         """Copy a NumPy array into the framework."""
