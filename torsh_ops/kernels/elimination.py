@@ -16,7 +16,7 @@ BLOCK = 64
 
 
 @njit(**SERIAL)
-def _subtract_product(w, row, rows_at, columns_at, target_at, rows, columns, depth, scale):
+def _subtract_product(w, row, rows_at, columns_at, target_at, rows, columns, depth):
     """``C -= L U``: `rows_at`, `columns_at` and `target_at` are where L (rows, depth), U (depth, columns) and C lie."""
     tile, size, base = VECTORS * lanes_of(w), w.itemsize, address_of(w)
     if depth <= 0:
@@ -25,7 +25,7 @@ def _subtract_product(w, row, rows_at, columns_at, target_at, rows, columns, dep
     for j in range(0, columns, tile):
         right, out = base + (columns_at + j) * size, base + (target_at + j) * size
         some = min(tile, columns - j)
-        multiply(base + rows_at * size, row, one, right, row, out, row, rows, some, depth, scale, one)
+        multiply(base + rows_at * size, row, one, right, row, out, row, rows, some, depth, w, one)
 
 
 @njit(**FORCED)
@@ -67,14 +67,14 @@ def _eliminate(w, row, rows, j, multiple, scale):
         inverse = w.dtype.type(1)
         for i in range(1, rows - j):
             w[start + i * row + lane] /= pivot
-    scale[3] = -inverse
+    scale[1] = -inverse
     for k in range(lane):
         multiple[k] = 0
     multiple[lane] = -1
     for k in range(lane + 1, lanes):
         multiple[k] = w[start + k]
     below = w.ctypes.data + (start + row) * size
-    place = scale.ctypes.data + 3 * size
+    place = scale.ctypes.data + size
     add_multiples((w,), (below, row, below + lane * size, row, rows - j - 1, place, multiple.ctypes.data, lane))
 
 
@@ -129,7 +129,7 @@ def _panel(w, row, rows, columns, p, count, beside, along, pivots, multiple, sca
         if after < edge:
             _forward(w, row, s, some, after, edge - after, scale)
             _subtract_product(
-                w, row, after * row + s, s * row + after, after * (row + 1), rows - after, edge - after, some, scale
+                w, row, after * row + s, s * row + after, after * (row + 1), rows - after, edge - after, some
             )
     return zero
 
@@ -144,8 +144,8 @@ def _follow(w, row, rows, p, count, at, columns, scale):
         some = min(lanes, last - s)
         _forward(w, row, s, some, at, columns, scale)
         below = s + some
-        _subtract_product(w, row, below * row + s, s * row + at, below * row + at, last - below, columns, some, scale)
-    _subtract_product(w, row, last * row + p, p * row + at, last * row + at, rows - last, columns, count, scale)
+        _subtract_product(w, row, below * row + s, s * row + at, below * row + at, last - below, columns, some)
+    _subtract_product(w, row, last * row + p, p * row + at, last * row + at, rows - last, columns, count)
 
 
 @njit(**SERIAL)
@@ -176,8 +176,8 @@ def _substitute(w, row, n, beside, columns, scale):
         for s in range((last - 1) // lanes * lanes, p - 1, -lanes):
             some = min(lanes, last - s)
             _backward(w, row, s, some, beside, columns, scale)
-            _subtract_product(w, row, p * row + s, s * row + beside, p * row + beside, s - p, columns, some, scale)
-        _subtract_product(w, row, p, p * row + beside, beside, p, columns, last - p, scale)
+            _subtract_product(w, row, p * row + s, s * row + beside, p * row + beside, s - p, columns, some)
+        _subtract_product(w, row, p, p * row + beside, beside, p, columns, last - p)
 
 
 @njit(**FORCED)
@@ -187,7 +187,7 @@ def _places(m, n, columns, like):
     beside = -(-n // lanes) * lanes
     row = row_of(beside + columns, like)
     numbers = m * row + VECTORS * lanes
-    return row, beside, numbers, numbers + 2 * lanes + 4
+    return row, beside, numbers, numbers + 2 * lanes + 2
 
 
 def room_of(m: int, n: int, columns: int, like: np.ndarray) -> int:
@@ -214,8 +214,8 @@ def _prepared(room, m, row, numbers, end):
     for j in range(m * row, end):
         w[j] = 0
     lanes = lanes_of(w)
-    multiple, scale = span(w, numbers, lanes), span(w, numbers + lanes, 4)
-    scale[0], scale[1], scale[2] = -1, 1, 1
+    multiple, scale = span(w, numbers, lanes), span(w, numbers + lanes, 2)
+    scale[0] = -1
     return w, multiple, scale
 
 

@@ -58,6 +58,23 @@ def _reflection(w, start, row, rows, careful, square):
     return one, -apart / last, last
 
 
+@njit(**FORCED)
+def _sum_below(w, row, below, next_row, factors, own, vectors, multiples):
+    """`multiples` becomes the sums of the rows below, times their factors, from vector `own` on."""
+    step = lanes_of(w) * w.itemsize
+    for c in range(own, vectors):
+        sum_rows((w,), (next_row + c * step, row, factors, row, below, multiples + c * step))
+
+
+@njit(**FORCED)
+def _add_below(w, row, below, next_row, factors, own, vectors, lane, scale, multiples):
+    """Add `multiples`, times their factors, to the rows below; the factors' column, `lane` of `own`, counts as 0."""
+    step = lanes_of(w) * w.itemsize
+    for c in range(vectors - 1, own - 1, -1):
+        held = lane if c == own else -1
+        add_multiples((w,), (next_row + c * step, row, factors, row, below, scale, multiples + c * step, held))
+
+
 @njit(**SERIAL)
 def _reflect(w, at, row, rows, columns, count, taus, tau_at, large, sums):
     """Factor `count` columns in place and reflect the others; `sums` is room for a row, at an aligned place."""
@@ -68,9 +85,7 @@ def _reflect(w, at, row, rows, columns, count, taus, tau_at, large, sums):
         own, start, below = j // lanes, at + j * row + j, rows - j - 1
         next_row = base + (at + (j + 1) * row) * size
         factors = next_row + j * size
-        for c in range(own, vectors):
-            place = c * lanes * size
-            sum_rows((w,), (next_row + place, row, factors, row, below, multiples + place))
+        _sum_below(w, row, below, next_row, factors, own, vectors, multiples)
         careful = large or not sums[j] > _SMALL * _SMALL
         inverse, tau, last = _reflection(w, start, row, rows - j, careful, sums[j])
         taus[tau_at + j], taus[tau_at + count] = tau, inverse
@@ -78,9 +93,7 @@ def _reflect(w, at, row, rows, columns, count, taus, tau_at, large, sums):
         if tau == 0:
             continue
         if careful:
-            for c in range(own, vectors):
-                place = c * lanes * size
-                sum_rows((w,), (next_row + place, row, factors, row, below, multiples + place))
+            _sum_below(w, row, below, next_row, factors, own, vectors, multiples)
         for k in range(own * lanes, j):
             sums[k] = 0
         for k in range(columns, vectors * lanes):
@@ -90,9 +103,7 @@ def _reflect(w, at, row, rows, columns, count, taus, tau_at, large, sums):
             change = -tau * (w[start - j + k] + inverse * sums[k])
             w[start - j + k] += change
             sums[k] = change
-        for c in range(vectors - 1, own - 1, -1):
-            place, lane = c * lanes * size, j % lanes if c == own else -1
-            add_multiples((w,), (next_row + place, row, factors, row, below, scale, multiples + place, lane))
+        _add_below(w, row, below, next_row, factors, own, vectors, j % lanes, scale, multiples)
 
 
 @njit(**SERIAL)
@@ -106,9 +117,7 @@ def _expand(w, at, row, rows, columns, count, taus, tau_at, sums):
         own, start, below, tau = j // lanes, at + j * row, rows - j - 1, taus[tau_at + j]
         next_row = base + (start + row) * size
         factors = next_row + j * size
-        for c in range(own, vectors):
-            place = c * lanes * size
-            sum_rows((w,), (next_row + place, row, factors, row, below, multiples + place))
+        _sum_below(w, row, below, next_row, factors, own, vectors, multiples)
         for k in range(own * lanes, j):
             sums[k] = 0
         for k in range(columns, vectors * lanes):
@@ -118,9 +127,7 @@ def _expand(w, at, row, rows, columns, count, taus, tau_at, sums):
         for k in range(j + 1, columns):
             sums[k] *= -tau
             w[start + k] = sums[k]
-        for c in range(vectors - 1, own - 1, -1):
-            place, lane = c * lanes * size, j % lanes if c == own else -1
-            add_multiples((w,), (next_row + place, row, factors, row, below, scale, multiples + place, lane))
+        _add_below(w, row, below, next_row, factors, own, vectors, j % lanes, scale, multiples)
 
 
 @njit(**SERIAL)
@@ -136,13 +143,13 @@ def _take_vectors(w, at, row, rows, count, v):
 
 
 @njit(**SERIAL)
-def block_factor(v, rows, count, taus, tau_at, t, scale):
+def block_factor(v, rows, count, taus, tau_at, t):
     """T of ``H1 H2 ... = I - V T V'``, BLOCK apart."""
     tile, size = np.intp(VECTORS * lanes_of(v)), v.itemsize
     left, out, one, apart, none = address_of(v), address_of(t), np.intp(1), np.intp(BLOCK), np.intp(0)
     for j in range(0, BLOCK, tile):
         some = min(tile, BLOCK - j)
-        multiply(left, one, apart, left + j * size, apart, out + j * size, apart, count, some, rows, scale, none)
+        multiply(left, one, apart, left + j * size, apart, out + j * size, apart, count, some, rows, v, none)
     for j in range(count):
         tau = taus[tau_at + j]
         for i in range(j):
@@ -158,7 +165,7 @@ def block_factor(v, rows, count, taus, tau_at, t, scale):
 
 
 @njit(**SERIAL)
-def apply_block(v, rows, count, t, turned, c, at, row, columns, w, scale):
+def apply_block(v, rows, count, t, turned, c, at, row, columns, w):
     """``C -= V T V' C`` of `rows` rows and `columns` columns of `c`, with T transposed when `turned` is 1."""
     tile, size = np.intp(VECTORS * lanes_of(c)), c.itemsize
     vectors, factor, target = address_of(v), address_of(t), address_of(c) + at * size
@@ -167,9 +174,9 @@ def apply_block(v, rows, count, t, turned, c, at, row, columns, w, scale):
     t_row, t_col = (one, apart) if turned != 0 else (apart, one)
     for j in range(0, columns, tile):
         some, here = min(tile, columns - j), target + j * size
-        multiply(vectors, one, apart, here, row, first, tile, count, tile, rows, scale, none)
-        multiply(factor, t_row, t_col, first, tile, second, tile, count, tile, count, scale, none)
-        multiply(vectors, apart, one, second, tile, here, row, rows, some, count, scale, one)
+        multiply(vectors, one, apart, here, row, first, tile, count, tile, rows, c, none)
+        multiply(factor, t_row, t_col, first, tile, second, tile, count, tile, count, c, none)
+        multiply(vectors, apart, one, second, tile, here, row, rows, some, count, c, one)
 
 
 @njit(**SERIAL)
@@ -216,7 +223,7 @@ def _places(m, n, columns, like):
     v = t + blocks * BLOCK * BLOCK
     products = v + (m + 1) * BLOCK * (blocks > 0)
     taus = products + 2 * BLOCK * VECTORS * lanes * (blocks > 0)
-    return row, sums, t, v, products, taus, taus + count + 1 + 3
+    return row, sums, t, v, products, taus, taus + count + 1
 
 
 def room_of(m: int, n: int, columns: int, like: np.ndarray) -> int:
@@ -234,8 +241,6 @@ def qr(a, q, r, room):
     w = span(room, aligned(room), end)
     sums, t, v = span(w, sums_at, row), span(w, t_at, v_at - t_at), span(w, v_at, products_at - v_at)
     products, taus = span(w, products_at, taus_at - products_at), span(w, taus_at, count + 1)
-    scale = span(w, taus_at + count + 1, 3)
-    scale[0], scale[1], scale[2] = -1, 1, 1
     step = BLOCK if count > _FEW else max(count, 1)
     _clear(w, m * row, row, np.intp(1), sums_at - m * row)
     for i in range(batch):
@@ -247,8 +252,8 @@ def qr(a, q, r, room):
             if count > _FEW:
                 own = span(t, j * BLOCK, BLOCK * BLOCK)
                 _take_vectors(w, at, row, m - j, some, v)
-                block_factor(v, m - j, some, taus, j, own, scale)
-                apply_block(v, m - j, some, own, np.intp(1), w, at + some, row, n - j - some, products, scale)
+                block_factor(v, m - j, some, taus, j, own)
+                apply_block(v, m - j, some, own, np.intp(1), w, at + some, row, n - j - some, products)
         _take_r(w, 0, row, r[i])
         if columns == 0:
             continue
@@ -263,7 +268,7 @@ def qr(a, q, r, room):
                 own = span(t, j * BLOCK, BLOCK * BLOCK)
                 _clear(w, at + some, row, some, columns - j - some)
                 _take_vectors(w, at, row, m - j, some, v)
-                apply_block(v, m - j, some, own, np.intp(0), w, at + some, row, columns - j - some, products, scale)
+                apply_block(v, m - j, some, own, np.intp(0), w, at + some, row, columns - j - some, products)
             _expand(w, at, row, m - j, inside, some, taus, j, sums)
         for j in range(m):
             source, target = span(w, j * row, columns), span(q, (i * m + j) * columns, columns)

@@ -71,7 +71,7 @@ def _column(w, row, n, j, known, pairs, d, e, taus, room, numbers):
 
 
 @njit(**SERIAL)
-def _reduce(w, row, n, d, e, taus, pairs, room, numbers, scale):
+def _reduce(w, row, n, d, e, taus, pairs, room, numbers):
     """The whole reduction; row j keeps the vector of reflection j, from its place j + 1 on."""
     tile, lanes, size = np.intp(VECTORS * lanes_of(w)), lanes_of(w), w.itemsize
     one, deep = np.intp(1), np.intp(2 * BLOCK)
@@ -91,7 +91,7 @@ def _reduce(w, row, n, d, e, taus, pairs, room, numbers, scale):
         here = address_of(pairs) + last * size
         for c in range(last // lanes * lanes, row, tile):
             right, out = address_of(pairs) + (BLOCK * row + c) * size, address_of(w) + (last * row + c) * size
-            multiply(here, one, row, right, row, out, row, n - last, min(tile, row - c), deep, scale, one)
+            multiply(here, one, row, right, row, out, row, n - last, min(tile, row - c), deep, w, one)
     d[n - 1], e[n - 1] = w[(n - 1) * (row + 1)], 0
 
 
@@ -108,7 +108,7 @@ def _turned(x, n, z, row):
 
 
 @njit(**SERIAL)
-def _take_back(w, row, n, taus, z, v, t, products, scale):
+def _take_back(w, row, n, taus, z, v, t, products):
     """Multiply z by the product of the reflections, blocks of them from the last on."""
     none = np.intp(0)
     for first in range((n - 2) // REFLECTED * REFLECTED, -1, -REFLECTED):
@@ -116,8 +116,8 @@ def _take_back(w, row, n, taus, z, v, t, products, scale):
         for i in range(rows):
             for k in range(count):
                 v[i * REFLECTED + k] = w[(first + k) * row + first + 1 + i] if i >= k else 0
-        block_factor(v, rows, count, taus, first, t, scale)
-        apply_block(v, rows, count, t, none, z, (first + 1) * row, row, n, products, scale)
+        block_factor(v, rows, count, taus, first, t)
+        apply_block(v, rows, count, t, none, z, (first + 1) * row, row, n, products)
 
 
 @njit(**FORCED)
@@ -132,7 +132,7 @@ def _places(n, like):
     products = t + REFLECTED * REFLECTED + slack
     line = products + 2 * REFLECTED * slack
     taus = line + row
-    return row, z, pairs, v, t, products, line, taus, taus + row + 2 * BLOCK + 3
+    return row, z, pairs, v, t, products, line, taus, taus + row + 2 * BLOCK
 
 
 def room_of(n: int, like: np.ndarray) -> int:
@@ -154,17 +154,16 @@ def eigh(a, lower, values, vectors, info, e, work, iwork, room):
     z, pairs, v = span(w, z_at, pairs_at - z_at), span(w, pairs_at, v_at - pairs_at), span(w, v_at, t_at - v_at)
     t, products = span(w, t_at, products_at - t_at), span(w, products_at, line_at - products_at)
     line, taus = span(w, line_at, row), span(w, taus_at, row)
-    numbers, scale = span(w, taus_at + row, 2 * BLOCK), span(w, taus_at + row + 2 * BLOCK, 3)
-    scale[0], scale[1], scale[2] = -1, 1, 1
+    numbers = span(w, taus_at + row, 2 * BLOCK)
     for i in range(batch):
         factor = enter(a[i], w, row, lower)
         d, square = values[i], span(vectors, i * n * n, n * n)
-        _reduce(w, row, n, d, e, taus, pairs, line, numbers, scale)
+        _reduce(w, row, n, d, e, taus, pairs, line, numbers)
         tridiagonal(d, e, square, work, iwork, info[i : i + 1])
         if info[i] != 0:
             continue
         _turned(square, n, z, row)
-        _take_back(w, row, n, taus, z, v, t, products, scale)
+        _take_back(w, row, n, taus, z, v, t, products)
         for j in range(n):
             d[j] /= factor
             source, target = span(z, j * row, n), span(vectors, (i * n + j) * n, n)
