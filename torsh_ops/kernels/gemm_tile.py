@@ -15,7 +15,7 @@ from numba import types
 
 from torsh_ops.kernels.conv_emit import INT64, VECTOR_BYTES, Emitter, kernel_intrinsic
 from torsh_ops.kernels.conv_emit import ROWS as CONV_ROWS
-from torsh_ops.kernels.vector import _WIDE
+from torsh_ops.kernels.vector import WIDE
 
 # Two vectors a row: 24 sums, two columns and one factor fill 27 of 32 registers; 8 sums and so on 16 registers.
 ROWS = 12 if CONV_ROWS == 8 else 4
@@ -156,7 +156,7 @@ def _tile(e: Emitter, rows: int, vectors: int, kind: Kind) -> ir.Function:
     function = ir.Function(module, ir.FunctionType(ir.VoidType(), kinds), name)
     function.linkage = "internal"
     function.attributes.add("noinline")
-    set.add(function.attributes, _WIDE)
+    set.add(function.attributes, WIDE)
     element = types.float32 if e.bits == 32 else types.float64
     args = dict(zip(kind.names, function.args, strict=True))
     inner = Emitter(ir.IRBuilder(function.append_basic_block()), element, args)

@@ -26,11 +26,11 @@ f4 = np.float32
 
 # LLVM keeps to 256-bit vectors on Intel's AVX-512 machines unless told otherwise; the polynomials below run up to
 # twice as fast on 512. `flat` puts this on the kernel that calls it. llvmlite's own list of attributes lacks it.
-_WIDE = '"prefer-vector-width"="512"'
+WIDE = '"prefer-vector-width"="512"'
 
 
 def _view(context: Any, builder: Any, array: Any, value: Any, result: Any, start: Any, size: Any) -> Any:
-    set.add(builder.function.attributes, _WIDE)
+    set.add(builder.function.attributes, WIDE)
     source = arrayobj.make_array(array)(context, builder, value)
     view = arrayobj.make_array(result)(context, builder)
     itemsize = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(array.dtype)))

@@ -65,8 +65,8 @@ def conv2d(
 
     `padding` is zeros on each side, "valid" or "same". Returns (n, k, oh, ow) with
     ``oh = (h + 2 * padding - dilation * (kh - 1) - 1) // stride + 1``. Large float32 layers of 3x3 kernels are
-    computed by Winograd's F(4x4, 3x3), whose rounding errors are about eight times those of the plain sum, or its like
-    for stride 2 (twice those).
+    computed by Winograd's F(4x4, 3x3), or its like for stride 2. Their rounding errors are 5 to 10, and 4 to 5, times
+    those of the plain sum in root mean square (2e-6 and 1e-6 of outputs around 1), the largest 10 to 30 times.
     Raises ShapeError and DTypeError on operands that do not fit, ArgumentError on the numbers.
     """
     check_tensors(conv2d, input, weight, bias)
